@@ -1,0 +1,88 @@
+//! Equality of keys, flattened: a type's `==` as a short list of steps.
+//!
+//! Userspace flattens every struct and array type whose equality is not that of
+//! its memory (it holds strings, floats, interfaces, blank fields or padding);
+//! simple types need no list.
+
+use crate::shared::shared;
+
+/// What one step compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EqualKind {
+    /// `len` bytes as they are.
+    Memory = 1,
+    /// A string header, then its bytes.
+    String = 2,
+    /// A 32-bit float: NaN differs from all, 0 equals -0.
+    Float32 = 3,
+    /// A 64-bit float.
+    Float64 = 4,
+    /// An interface without methods: the type, then the value by its type.
+    EmptyInterface = 5,
+    /// An interface with methods: the itab, then the value by its type.
+    Interface = 6,
+}
+
+/// One step: compare what lies `offset` bytes into both values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct EqualStep {
+    /// An [`EqualKind`] as its number.
+    pub kind: u32,
+    /// Bytes from the start of the value.
+    pub offset: u32,
+    /// Bytes to compare; for [`EqualKind::Memory`] only.
+    pub len: u32,
+}
+shared!(EqualStep, 12, { kind: u32, offset: u32, len: u32 });
+
+/// A range of the table of steps: how one type compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct EqualProgram {
+    /// The first step.
+    pub start: u32,
+    /// One past the last.
+    pub end: u32,
+}
+shared!(EqualProgram, 8, { start: u32, end: u32 });
+
+/// The most steps one type may have; types with more are left out, and their operations counted as truncated.
+pub const MAX_STEPS: usize = 64;
+
+/// The steps that every table starts with: the basic types that are not plain memory.
+pub const BASIC_STEPS: [EqualStep; 9] = [
+    basic(EqualKind::String, 0),
+    basic(EqualKind::Float32, 0),
+    basic(EqualKind::Float64, 0),
+    basic(EqualKind::Float32, 0),
+    basic(EqualKind::Float32, 4),
+    basic(EqualKind::Float64, 0),
+    basic(EqualKind::Float64, 8),
+    basic(EqualKind::EmptyInterface, 0),
+    basic(EqualKind::Interface, 0),
+];
+
+const fn basic(kind: EqualKind, offset: u32) -> EqualStep {
+    EqualStep {
+        kind: kind as u32,
+        offset,
+        len: 0,
+    }
+}
+
+/// `string` in [`BASIC_STEPS`].
+pub const STRING: EqualProgram = EqualProgram { start: 0, end: 1 };
+/// `float32` in [`BASIC_STEPS`].
+pub const FLOAT32: EqualProgram = EqualProgram { start: 1, end: 2 };
+/// `float64` in [`BASIC_STEPS`].
+pub const FLOAT64: EqualProgram = EqualProgram { start: 2, end: 3 };
+/// `complex64` in [`BASIC_STEPS`].
+pub const COMPLEX64: EqualProgram = EqualProgram { start: 3, end: 5 };
+/// `complex128` in [`BASIC_STEPS`].
+pub const COMPLEX128: EqualProgram = EqualProgram { start: 5, end: 7 };
+/// Interfaces without methods in [`BASIC_STEPS`].
+pub const EMPTY_INTERFACE: EqualProgram = EqualProgram { start: 7, end: 8 };
+/// Interfaces with methods in [`BASIC_STEPS`].
+pub const INTERFACE: EqualProgram = EqualProgram { start: 8, end: 9 };

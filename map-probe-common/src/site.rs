@@ -1,0 +1,115 @@
+//! A probe site: where, at one instruction, the operation's values live.
+
+use crate::op::Op;
+use crate::shared::shared;
+
+/// The most sites one target can have.
+pub const MAX_SITES: u32 = 256;
+
+/// Words of the stack that a site can have read: one window of them.
+pub const STACK_WORDS: usize = 8;
+
+/// Where a value lives: 0–15 a register in the order of the instruction set
+/// (`RAX RCX RDX RBX RSP RBP RSI RDI R8..R15`), 16 and up a word of the stack
+/// window, [`Place::NONE`] nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Place(pub u8);
+
+impl Place {
+    /// The value is not there at all (a length that the operation has none of).
+    pub const NONE: Self = Self(0xff);
+    /// The first word of the stack window.
+    pub const FIRST_STACK_WORD: u8 = 16;
+
+    /// The register with this number in the instruction set's order.
+    #[must_use]
+    pub const fn register(number: u8) -> Self {
+        Self(number & 15)
+    }
+
+    /// A word of the stack window.
+    #[must_use]
+    pub const fn stack_word(index: u8) -> Self {
+        Self(Self::FIRST_STACK_WORD + index)
+    }
+}
+
+/// How the operation holds its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum KeyForm {
+    /// `key` points to it.
+    Pointer = 0,
+    /// The low four bytes of `key` are it.
+    Value32 = 1,
+    /// `key` is it.
+    Value64 = 2,
+    /// `key` points to the bytes of a string, `key_len` is its length.
+    String = 3,
+}
+
+/// When a site's operation is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// At once.
+    Search = 0,
+    /// At once, unless a classic map's old bucket is about to be evacuated: then
+    /// at the [`Role::AfterEvacuation`] site of the same function.
+    SearchOrDefer = 1,
+    /// Only for an operation that was deferred.
+    AfterEvacuation = 2,
+}
+
+/// The search stops at a slot that says all later ones of the chain are empty.
+pub const STOPS_AT_EMPTY_REST: u8 = 1;
+/// The search passes over a group whose first free slot is a tombstone, even if it has an empty one.
+pub const PASSES_TOMBSTONE_FIRST: u8 = 2;
+
+/// One probe site, as the kernel side needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Site {
+    /// Where the stack window starts, in bytes above the stack pointer.
+    pub stack_offset: u32,
+    /// Words to read there; 0 for none, at most [`STACK_WORDS`].
+    pub stack_words: u8,
+    /// An [`Op`] as its number.
+    pub op: u8,
+    /// A [`KeyForm`] as its number.
+    pub key_form: u8,
+    /// A [`Role`] as its number.
+    pub role: u8,
+    /// [`STOPS_AT_EMPTY_REST`], [`PASSES_TOMBSTONE_FIRST`].
+    pub search: u8,
+    /// The map's type.
+    pub typ: u8,
+    /// The map.
+    pub map: u8,
+    /// The key, as `key_form` says.
+    pub key: u8,
+    /// The length of a string key.
+    pub key_len: u8,
+    /// The hash.
+    pub hash: u8,
+    /// Keeps the size a multiple of four.
+    pub reserved: [u8; 2],
+}
+shared!(Site, 16, {
+    stack_offset: u32, stack_words: u8, op: u8, key_form: u8, role: u8, search: u8,
+    typ: u8, map: u8, key: u8, key_len: u8, hash: u8, reserved: [u8; 2],
+});
+
+impl Site {
+    /// The operation; `None` if the number is none of [`Op`]'s.
+    #[must_use]
+    pub const fn op(&self) -> Option<Op> {
+        match self.op {
+            0 => Some(Op::Lookup),
+            1 => Some(Op::Insert),
+            2 => Some(Op::Delete),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! map-probe: how deep every map operation of a running Go program has to probe.
+//!
+//! `ARCHITECTURE.md` follows one operation from the trap to the screen through these modules.
+
+pub mod plan;
+pub mod report;
+pub mod target;

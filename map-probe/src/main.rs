@@ -1,0 +1,2 @@
+//! The `map-probe` program.
+fn main() {}

@@ -1,0 +1,3 @@
+//! What is reported: plain data, and one file per output format.
+
+pub mod model;

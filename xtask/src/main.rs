@@ -1,0 +1,2 @@
+//! `cargo xtask`: the one door to all of the project's tasks.
+fn main() {}
