@@ -66,6 +66,8 @@ pub struct Layout {
     pub storage: Field,
     /// Classic `hmap.oldbuckets`, Swiss `Map.dirLen`.
     pub second: Field,
+    /// Swiss: `table.groups.data`, followed by `lengthMask` as the next word. Classic: unused.
+    pub groups: Field,
     /// Bits of `writing` that are set while the map is written to.
     pub writing_mask: u32,
     /// Classic: bit of `hmap.flags` for a growth to the same size. Swiss: 0.
@@ -103,9 +105,9 @@ pub struct Layout {
     /// `itab.Type`.
     pub itab_type: Field,
 }
-shared!(Layout, 88, {
+shared!(Layout, 92, {
     kind: u32, indirect_key: u32,
-    writing: Field, shift: Field, storage: Field, second: Field,
+    writing: Field, shift: Field, storage: Field, second: Field, groups: Field,
     writing_mask: u32, same_size_mask: u32,
     key_type: Field, type_flags: Field, unit_size: Field, keys_offset: Field, key_stride: Field,
     size: Field, tflag: Field, kind_byte: Field, kind_mask: u32, regular_memory: u32,

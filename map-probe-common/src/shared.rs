@@ -5,16 +5,10 @@
 /// (the sizes of the fields, named exhaustively, add up to the struct's size).
 macro_rules! shared {
     ($name:ident, $size:literal, { $($field:ident : $ty:ty),+ $(,)? }) => {
-        const _: () = {
-            assert!(core::mem::size_of::<$name>() == $size);
-            assert!(0 $(+ core::mem::size_of::<$ty>())+ == $size);
-            // A field that is not named here fails to compile.
-            const fn exhaustive(value: &$name) {
-                let $name { $($field),+ } = value;
-                $(let _: &$ty = $field;)+
-            }
-            let _ = exhaustive;
-        };
+        const _: () = assert!(core::mem::size_of::<$name>() == $size);
+        const _: () = assert!(0 $(+ core::mem::size_of::<$ty>())+ == $size);
+        // A field that is not named here fails to compile.
+        const _: fn(&$name) = |$name { $($field),+ }| { $(let _: &$ty = $field;)+ };
         #[cfg(feature = "user")]
         // SAFETY: `repr(C)`, `Copy`, integers only, and no padding, as asserted above.
         unsafe impl aya::Pod for $name {}

@@ -112,4 +112,27 @@ impl Site {
             _ => None,
         }
     }
+
+    /// How the key is held; `None` if the number is none of [`KeyForm`]'s.
+    #[must_use]
+    pub const fn key_form(&self) -> Option<KeyForm> {
+        match self.key_form {
+            0 => Some(KeyForm::Pointer),
+            1 => Some(KeyForm::Value32),
+            2 => Some(KeyForm::Value64),
+            3 => Some(KeyForm::String),
+            _ => None,
+        }
+    }
+
+    /// When operations are walked; `None` if the number is none of [`Role`]'s.
+    #[must_use]
+    pub const fn role(&self) -> Option<Role> {
+        match self.role {
+            0 => Some(Role::Search),
+            1 => Some(Role::SearchOrDefer),
+            2 => Some(Role::AfterEvacuation),
+            _ => None,
+        }
+    }
 }

@@ -1,3 +1,97 @@
-//! The kernel side.
+//! The kernel side of map-probe: at every probe site, finds the operation's
+//! values, walks the target's map, and counts the depth.
+//!
+//! It knows no Go version and makes no policy: userspace says where the values
+//! are and how maps are laid out, and reads the counters.
 #![no_std]
 #![no_main]
+// For `atomic`: Rust has no atomic arithmetic for this target yet.
+#![feature(asm_experimental_arch)]
+
+mod atomic;
+mod count;
+mod pending;
+mod tables;
+mod types;
+mod values;
+mod world;
+
+use aya_ebpf::macros::uprobe;
+use aya_ebpf::programs::ProbeContext;
+use aya_log_ebpf::debug;
+use map_probe_common::quality::Cause;
+use map_probe_common::site::Role;
+use map_probe_common::walk::{End, Search};
+
+use crate::values::Values;
+use crate::world::Kernel;
+
+/// A probe site was reached. Sleepable, so that memory the target has not touched yet can be read.
+#[uprobe(sleepable)]
+fn map_probe(ctx: ProbeContext) -> u32 {
+    if let Err(cause) = operation(&ctx) {
+        count::failed(cause);
+    }
+    0
+}
+
+/// Does nothing: what a trap costs by itself (`cargo xtask bench`).
+#[uprobe(sleepable)]
+fn empty(_ctx: ProbeContext) -> u32 {
+    0
+}
+
+#[inline(always)]
+fn operation(ctx: &ProbeContext) -> Result<(), Cause> {
+    let world = Kernel::new().ok_or(Cause::UnknownSite)?;
+    let values = Values::of(ctx)?;
+    let role = values.operation.role as u8;
+    if role == Role::AfterEvacuation as u8 && !pending::take(values.goroutine) {
+        // Most operations here were counted at their first site: an insert that grew its map passes again.
+        return Ok(());
+    }
+    let typ = types::of(world, values.typ)?;
+    match Search::walk(world, typ, &values.operation) {
+        End::At {
+            outcome,
+            class,
+            depth,
+        } => {
+            debug!(
+                ctx,
+                "map {:x} type {:x} hash {:x}: op {} outcome {} class {} depth {}",
+                values.operation.map,
+                values.typ,
+                values.operation.hash,
+                values.operation.op as u8,
+                outcome as u8,
+                class as u8,
+                depth
+            );
+            count::operation(typ.block, values.operation.op, outcome, class, depth)
+        }
+        End::Deferred => pending::put(values.goroutine),
+        End::Failed(cause) => {
+            debug!(
+                ctx,
+                "map {:x} type {:x} hash {:x}: not walked, cause {}",
+                values.operation.map,
+                values.typ,
+                values.operation.hash,
+                cause as u32
+            );
+            Err(cause)
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: nothing in this program can panic; the verifier would refuse a path that gets here.
+    unsafe { core::hint::unreachable_unchecked() }
+}
+
+/// The helpers that reading user memory needs are for GPL-compatible programs; the sources are dual-licensed.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,273 @@
+//! One operation's search: what it starts from, and the steps it takes.
+
+use super::compare::{Comparison, Verdict};
+use super::types::MapType;
+use super::{End, Header, MAX_STEPS, Stepwise, World, classic, first_byte, swiss};
+use crate::layout::LayoutKind;
+use crate::op::{Class, Op, Outcome};
+use crate::quality::Cause;
+use crate::site::{KeyForm, Role};
+
+/// An operation as a probe site sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// What it does.
+    pub op: Op,
+    /// When it is walked: an operation at [`Role::SearchOrDefer`] may be put off.
+    pub role: Role,
+    /// How the key is held.
+    pub key_form: KeyForm,
+    /// [`crate::site::STOPS_AT_EMPTY_REST`] and its siblings.
+    pub search: u8,
+    /// Address of the map's header.
+    pub map: u64,
+    /// The key, or its address.
+    pub key: u64,
+    /// The length of a string key, in bytes.
+    pub key_len: u64,
+    /// The key's hash under the map's seed.
+    pub hash: u64,
+}
+
+/// Where in its sequence a search is: the bucket or group it examines, and how it goes on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Position {
+    /// Address of the bucket or group.
+    pub(super) unit: u64,
+    /// Swiss: whether it is a small map's only group.
+    pub(super) is_only: bool,
+    /// Swiss: the first group of the table.
+    pub(super) groups: u64,
+    /// Swiss: number of groups less one.
+    pub(super) mask: u64,
+    /// Swiss: index of the group in the table.
+    pub(super) group: u64,
+}
+
+/// The start of a search, or its end if there is nothing to step through.
+pub(super) enum Start {
+    Search(Position, Class),
+    End(End),
+}
+
+/// A search under way.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a phase enum would make the verifier follow more paths"
+)]
+pub struct Search<W> {
+    world: W,
+    typ: MapType,
+    key: u64,
+    key_len: u64,
+    key_form: KeyForm,
+    rules: u8,
+    is_swiss: bool,
+    /// Whether the bucket's or group's tags have been looked at.
+    examined: bool,
+    /// Whether the search ends with this bucket or group.
+    is_last: bool,
+    comparing: bool,
+    class: Class,
+    end: Option<End>,
+    depth: u32,
+    /// The tophash or the second part of the hash that a slot's must equal.
+    tag: u8,
+    /// Slots of this bucket or group whose tag matches and whose key has not been compared: a top bit per byte.
+    candidates: u64,
+    position: Position,
+    comparison: Comparison,
+}
+
+impl<W: World> Search<W> {
+    /// Walks `operation` on a map of type `typ`.
+    pub fn walk(world: W, typ: MapType, operation: &Operation) -> End {
+        let layout = world.layout();
+        let Some(header) = Header::read(world, operation.map) else {
+            return End::Failed(Cause::Fault);
+        };
+        let is_swiss = layout.kind == LayoutKind::Swiss as u32;
+        if operation.op as u8 == Op::Lookup as u8
+            && header.get(layout.writing) & u64::from(layout.writing_mask) != 0
+        {
+            return End::Failed(Cause::Torn);
+        }
+        let start = if is_swiss {
+            swiss::start(world, &header, &typ, operation)
+        } else {
+            classic::start(world, &header, &typ, operation)
+        };
+        let (position, class) = match start {
+            Start::Search(position, class) => (position, class),
+            Start::End(end) => return end,
+        };
+        let tag = if is_swiss {
+            swiss::tag(operation.hash)
+        } else {
+            classic::tag(operation.hash)
+        };
+        let mut search = Self {
+            world,
+            typ,
+            key: operation.key,
+            key_len: operation.key_len,
+            key_form: operation.key_form,
+            rules: operation.search,
+            is_swiss,
+            examined: false,
+            is_last: false,
+            comparing: false,
+            class,
+            end: None,
+            depth: 1,
+            tag,
+            candidates: 0,
+            position,
+            comparison: Comparison::default(),
+        };
+        world.repeat(MAX_STEPS, &mut search);
+        let end = search.end.unwrap_or(End::Failed(Cause::Bound));
+        if search.depth > 1 && moved(world, &header, operation.map) {
+            return End::Failed(Cause::Torn);
+        }
+        end
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> bool {
+        self.end = Some(End::At {
+            outcome,
+            class: self.class,
+            depth: self.depth,
+        });
+        false
+    }
+
+    fn fail(&mut self, cause: Cause) -> bool {
+        self.end = Some(End::Failed(cause));
+        false
+    }
+
+    /// Looks at the tags of the bucket or group.
+    fn examine(&mut self) -> bool {
+        let Some(tags) = self.world.read::<u64>(self.position.unit) else {
+            return false;
+        };
+        let (candidates, is_last) = if self.is_swiss {
+            swiss::candidates(tags, self.tag, self.rules, self.position.is_only)
+        } else {
+            classic::candidates(tags, self.tag, self.rules)
+        };
+        self.candidates = candidates;
+        self.is_last = is_last;
+        self.examined = true;
+        true
+    }
+
+    /// Goes to the next bucket or group; ends the search where there is none.
+    fn advance(&mut self) -> bool {
+        if self.is_last {
+            return self.finish(Outcome::Absent);
+        }
+        if self.is_swiss {
+            if !swiss::advance(&mut self.position, self.typ.unit_size, self.depth) {
+                return self.fail(Cause::Bound);
+            }
+        } else {
+            match classic::advance(self.world, self.position.unit, self.typ.unit_size) {
+                None => return self.fail(Cause::Fault),
+                Some(0) => return self.finish(Outcome::Absent),
+                Some(overflow) => self.position.unit = overflow,
+            }
+        }
+        self.depth += 1;
+        self.examined = false;
+        true
+    }
+
+    /// Compares the key with that of the first candidate, or begins to.
+    fn compare_candidate(&mut self) -> bool {
+        let slot = first_byte(self.candidates);
+        let mut address = self
+            .position
+            .unit
+            .wrapping_add(u64::from(self.typ.keys_offset))
+            .wrapping_add(slot * u64::from(self.typ.key_stride));
+        if self.typ.indirect_key != 0 {
+            match self.world.read::<u64>(address) {
+                Some(pointer) => address = pointer,
+                None => return self.fail(Cause::Fault),
+            }
+        }
+        let equal = match self.key_form {
+            KeyForm::Value64 => self.world.read::<u64>(address).map(|key| key == self.key),
+            KeyForm::Value32 => self
+                .world
+                .read::<u32>(address)
+                .map(|key| key == self.key as u32),
+            KeyForm::String => match self.world.read::<[u64; 2]>(address) {
+                None => None,
+                Some([_, len]) if len != self.key_len => Some(false),
+                Some([bytes, _]) if bytes == self.key => Some(true),
+                Some([bytes, len]) => {
+                    self.comparison = Comparison::memory(self.key, bytes, len);
+                    self.comparing = true;
+                    return true;
+                }
+            },
+            KeyForm::Pointer => {
+                let program = self.typ.key_program;
+                self.comparison = if program.start < program.end {
+                    Comparison::program(self.key, address, program)
+                } else {
+                    Comparison::memory(self.key, address, u64::from(self.typ.key_bytes))
+                };
+                self.comparing = true;
+                return true;
+            }
+        };
+        match equal {
+            None => self.fail(Cause::Fault),
+            Some(true) => self.finish(Outcome::Found),
+            Some(false) => {
+                self.candidates &= self.candidates.wrapping_sub(1);
+                true
+            }
+        }
+    }
+}
+
+impl<W: World> Stepwise for Search<W> {
+    fn step(&mut self) -> bool {
+        if self.comparing {
+            return match self.comparison.step(self.world) {
+                Verdict::Undecided => true,
+                Verdict::Equal => self.finish(Outcome::Found),
+                Verdict::Different => {
+                    self.comparing = false;
+                    self.candidates &= self.candidates.wrapping_sub(1);
+                    true
+                }
+                Verdict::Failed(cause) => self.fail(cause),
+            };
+        }
+        if !self.examined && !self.examine() {
+            return self.fail(Cause::Fault);
+        }
+        if self.candidates == 0 {
+            self.advance()
+        } else {
+            self.compare_candidate()
+        }
+    }
+}
+
+/// Whether the map has got other storage since `header` was read.
+fn moved<W: World>(world: W, header: &Header, map: u64) -> bool {
+    let layout = world.layout();
+    let Some(now) = Header::read(world, map) else {
+        return true;
+    };
+    now.get(layout.storage) != header.get(layout.storage)
+        || now.get(layout.second) != header.get(layout.second)
+        || now.get(layout.shift) != header.get(layout.shift)
+}

@@ -1,0 +1,103 @@
+//! Swiss maps: a table by the hash's high bits, then groups along a triangular
+//! probe sequence (Go 1.24–1.27 `internal/runtime/maps/{map,table,group}.go`).
+
+use super::search::{Operation, Position, Start};
+use super::types::MapType;
+use super::{End, Header, World, broadcast, zero_bytes};
+use crate::op::{Class, Outcome};
+use crate::quality::Cause;
+use crate::site::PASSES_TOMBSTONE_FIRST;
+
+/// `ctrlEmpty` (group.go).
+const EMPTY: u8 = 0x80;
+/// The bit that empty slots and tombstones have, and filled ones do not (group.go).
+const FREE: u64 = broadcast(0x80);
+
+/// `h2` (map.go): the hash's low seven bits.
+pub(super) fn tag(hash: u64) -> u8 {
+    (hash & 0x7f) as u8
+}
+
+/// The group that the operation searches first.
+pub(super) fn start<W: World>(
+    world: W,
+    header: &Header,
+    typ: &MapType,
+    operation: &Operation,
+) -> Start {
+    let layout = world.layout();
+    let storage = header.get(layout.storage);
+    let tables = header.get(layout.second);
+    if tables == 0 {
+        if storage == 0 {
+            // The first insert allocates the only group, and finds nothing in it.
+            let end = End::At {
+                outcome: Outcome::Absent,
+                class: Class::Small,
+                depth: 1,
+            };
+            return Start::End(end);
+        }
+        let only = Position {
+            unit: storage,
+            is_only: true,
+            ..Position::default()
+        };
+        return Start::Search(only, Class::Small);
+    }
+    // `directoryIndex` (map.go): with one table the shift is not looked at.
+    let index = if tables == 1 {
+        0
+    } else {
+        operation.hash >> (header.get(layout.shift) & 63)
+    };
+    if index >= tables {
+        return Start::End(End::Failed(Cause::Torn));
+    }
+    let found = world
+        .read::<u64>(storage.wrapping_add(index.wrapping_mul(8)))
+        .and_then(|table| world.read(table.wrapping_add(u64::from(layout.groups.offset))));
+    let Some([groups, mask]): Option<[u64; 2]> = found else {
+        return Start::End(End::Failed(Cause::Fault));
+    };
+    // `h1` (map.go): the rest of the hash.
+    let group = (operation.hash >> 7) & mask;
+    let mut position = Position {
+        unit: 0,
+        groups,
+        mask,
+        group,
+        is_only: false,
+    };
+    position.unit = unit(&position, typ.unit_size);
+    Start::Search(position, Class::Table)
+}
+
+/// The slots whose control byte is `tag`, and whether the search ends with this group.
+pub(super) fn candidates(controls: u64, tag: u8, search: u8, is_only: bool) -> (u64, bool) {
+    let matching = zero_bytes(controls ^ broadcast(tag));
+    let empty = zero_bytes(controls ^ broadcast(EMPTY));
+    let ends = if search & PASSES_TOMBSTONE_FIRST == 0 {
+        empty
+    } else {
+        let free = controls & FREE;
+        empty & free & free.wrapping_neg()
+    };
+    (matching, is_only || ends != 0)
+}
+
+/// Goes to the next group of the sequence; false once it has passed as many as there are.
+pub(super) fn advance(position: &mut Position, group_size: u32, depth: u32) -> bool {
+    if u64::from(depth) > position.mask {
+        return false;
+    }
+    position.group = position.group.wrapping_add(u64::from(depth)) & position.mask;
+    position.unit = unit(position, group_size);
+    true
+}
+
+/// The address of the group that the position names.
+fn unit(position: &Position, group_size: u32) -> u64 {
+    let offset = position.group.wrapping_mul(u64::from(group_size));
+    position.groups.wrapping_add(offset)
+}

@@ -1,0 +1,118 @@
+//! What the walk needs to know of a map's type, read from its descriptor.
+
+use super::{World, part, read_field};
+use crate::equal::{self, EqualProgram};
+use crate::quality::Cause;
+use crate::shared::shared;
+
+/// Kinds of types, as `internal/abi/type.go` (1.21 and later; before, `reflect.Kind`) numbers them.
+mod kind {
+    pub(super) const FLOAT32: u64 = 13;
+    pub(super) const FLOAT64: u64 = 14;
+    pub(super) const COMPLEX64: u64 = 15;
+    pub(super) const COMPLEX128: u64 = 16;
+    pub(super) const INTERFACE: u64 = 20;
+    pub(super) const STRING: u64 = 24;
+}
+
+/// How two values of a type compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Equality {
+    /// As this many bytes.
+    Memory(u32),
+    /// By these steps.
+    Program(EqualProgram),
+}
+
+/// What the walk needs of one map type. The kernel side keeps one per type it has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct MapType {
+    /// The block of counters of this type; 0 until it has one.
+    pub block: u32,
+    /// Bytes of a bucket or group.
+    pub unit_size: u32,
+    /// Offset of the first key in a bucket or group.
+    pub keys_offset: u32,
+    /// From one key to the next.
+    pub key_stride: u32,
+    /// 1 if slots hold pointers to keys.
+    pub indirect_key: u32,
+    /// Bytes to compare, where the program is empty.
+    pub key_bytes: u32,
+    /// The steps that compare two keys, if not empty.
+    pub key_program: EqualProgram,
+}
+shared!(MapType, 32, {
+    block: u32, unit_size: u32, keys_offset: u32, key_stride: u32,
+    indirect_key: u32, key_bytes: u32, key_program: EqualProgram,
+});
+
+/// The largest bucket or group there is: Go keeps keys and elements up to 128 bytes in the slot.
+const MAX_UNIT_SIZE: u64 = 8 + 8 * 256 + 8;
+
+/// Reads a map type from its descriptor at `typ`.
+///
+/// # Errors
+///
+/// [`Cause::Fault`] if memory cannot be read, [`Cause::Undecidable`] if the
+/// sizes make no sense or the key's equality is not known.
+pub fn map_type<W: World>(world: W, typ: u64) -> Result<MapType, Cause> {
+    let layout = world.layout();
+    let read = |field| read_field(world, typ, field).ok_or(Cause::Fault);
+    let key_type = read(layout.key_type)?;
+    let unit_size = read(layout.unit_size)?;
+    let keys_offset = read(layout.keys_offset)?;
+    let key_stride = read(layout.key_stride)?;
+    let flags = read(layout.type_flags)?;
+    if unit_size > MAX_UNIT_SIZE || keys_offset > unit_size || key_stride > unit_size {
+        return Err(Cause::Undecidable);
+    }
+    let (key_bytes, key_program) = match equality(world, key_type)? {
+        Equality::Memory(bytes) => (bytes, EqualProgram::default()),
+        Equality::Program(program) => (0, program),
+    };
+    Ok(MapType {
+        block: 0,
+        unit_size: unit_size as u32,
+        keys_offset: keys_offset as u32,
+        key_stride: key_stride as u32,
+        indirect_key: u32::from(flags & u64::from(layout.indirect_key) != 0),
+        key_bytes,
+        key_program,
+    })
+}
+
+/// How values of the type at `typ` compare.
+pub(super) fn equality<W: World>(world: W, typ: u64) -> Result<Equality, Cause> {
+    let layout = world.layout();
+    // `abi.Type`: size, pointer bytes, then hash, flags and kind in one word.
+    let words: [u64; 3] = world.read(typ).ok_or(Cause::Fault)?;
+    let tflag = part(words[2], layout.tflag);
+    let kind = part(words[2], layout.kind_byte) & u64::from(layout.kind_mask);
+    if tflag & u64::from(layout.regular_memory) != 0 || words[0] == 0 {
+        let size = u32::try_from(words[0]).map_err(|_| Cause::Undecidable)?;
+        return Ok(Equality::Memory(size));
+    }
+    let program = match kind {
+        kind::FLOAT32 => equal::FLOAT32,
+        kind::FLOAT64 => equal::FLOAT64,
+        kind::COMPLEX64 => equal::COMPLEX64,
+        kind::COMPLEX128 => equal::COMPLEX128,
+        kind::STRING => equal::STRING,
+        kind::INTERFACE => match read_field(world, typ, layout.interface_methods) {
+            Some(0) => equal::EMPTY_INTERFACE,
+            Some(_) => equal::INTERFACE,
+            None => return Err(Cause::Fault),
+        },
+        _ => world.equal_program(typ).ok_or(Cause::Undecidable)?,
+    };
+    Ok(Equality::Program(program))
+}
+
+/// Whether an interface holding a value of the type at `typ` has the value itself in its data word.
+pub(super) fn is_direct<W: World>(world: W, typ: u64) -> Result<bool, Cause> {
+    let layout = world.layout();
+    let flags = read_field(world, typ, layout.direct_interface).ok_or(Cause::Fault)?;
+    Ok(flags & u64::from(layout.direct_interface_mask) != 0)
+}

@@ -1,0 +1,28 @@
+//! Atomic arithmetic on counters. A thread in a probe can be put off its CPU
+//! for another one in the same probe, so even a per-CPU counter needs it.
+
+use core::arch::asm;
+
+/// Adds one.
+#[inline(always)]
+pub(crate) fn increment(counter: &mut u64) {
+    // SAFETY: one atomic addition to a counter that is aligned and exclusively borrowed.
+    unsafe {
+        asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1u64);
+    }
+}
+
+/// Adds one, and says what came of it.
+#[inline(always)]
+pub(crate) fn next(counter: &mut u64) -> u64 {
+    let mut before = 1u64;
+    // SAFETY: one atomic addition to a counter that is aligned and exclusively borrowed.
+    unsafe {
+        asm!(
+            "{value} = atomic_fetch_add((u64 *)({counter} + 0), {value})",
+            counter = in(reg) counter,
+            value = inout(reg) before,
+        );
+    }
+    before + 1
+}

@@ -1,0 +1,52 @@
+//! The maps (in the kernel's sense) that userspace fills in and reads.
+//!
+//! Sizes here are the least that loads; userspace sets those it needs.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use map_probe_common::counts::{Block, DeepKey};
+use map_probe_common::equal::{EqualProgram, EqualStep};
+use map_probe_common::quality::CAUSES;
+use map_probe_common::site::MAX_SITES;
+use map_probe_common::walk::MapType;
+use map_probe_common::{Layout, Site};
+
+/// How the target's maps are laid out. Written by userspace.
+#[map]
+pub(crate) static LAYOUT: Array<Layout> = Array::with_max_entries(1, 0);
+
+/// Probe sites, by their cookie. Written by userspace.
+#[map]
+pub(crate) static SITES: Array<Site> = Array::with_max_entries(MAX_SITES, 0);
+
+/// The steps that compare values of composite types. Written by userspace.
+#[map]
+pub(crate) static EQUAL_STEPS: Array<EqualStep> = Array::with_max_entries(16, 0);
+
+/// Composite types, by address: their range of `EQUAL_STEPS`. Written by userspace.
+#[map]
+pub(crate) static EQUAL_PROGRAMS: HashMap<u64, EqualProgram> = HashMap::with_max_entries(16, 0);
+
+/// Map types met, by address. Written here, read by userspace.
+#[map]
+pub(crate) static TYPES: HashMap<u64, MapType> = HashMap::with_max_entries(4096, 0);
+
+/// How many blocks of `COUNTS` have been given to types. Written here.
+#[map]
+pub(crate) static BLOCKS_USED: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Operations by type, cell and depth, for near depths. Written here, read by userspace.
+#[map]
+pub(crate) static COUNTS: PerCpuArray<Block> = PerCpuArray::with_max_entries(16, 0);
+
+/// Operations deeper than that. Written here, read by userspace.
+#[map]
+pub(crate) static DEEP: HashMap<DeepKey, u64> = HashMap::with_max_entries(16384, 0);
+
+/// Operations that are in no row, by cause. Written here, read by userspace.
+#[map]
+pub(crate) static QUALITY: PerCpuArray<[u64; CAUSES]> = PerCpuArray::with_max_entries(1, 0);
+
+/// Goroutines whose operation waits for its map's old bucket to be evacuated. Written here.
+#[map]
+pub(crate) static PENDING: HashMap<u64, u64> = HashMap::with_max_entries(16384, 0);

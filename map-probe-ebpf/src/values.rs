@@ -1,0 +1,65 @@
+//! Finds an operation's values at its probe site, in registers and on the stack.
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::pt_regs;
+use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
+use aya_ebpf::programs::ProbeContext;
+use map_probe_common::quality::Cause;
+use map_probe_common::site::{Place, STACK_WORDS};
+use map_probe_common::walk::Operation;
+
+use crate::tables::SITES;
+use crate::world::read_into;
+
+/// What a trap tells.
+pub(crate) struct Values {
+    /// Address of the map's type.
+    pub(crate) typ: u64,
+    /// Address of the goroutine (`g`, in R14 by Go's ABI): what stays the same while an operation runs.
+    pub(crate) goroutine: u64,
+    /// The operation.
+    pub(crate) operation: Operation,
+}
+
+impl Values {
+    /// The values at the site that `ctx` stopped at.
+    // A function of its own: its stack is free again when the walk needs it.
+    #[inline(never)]
+    pub(crate) fn of(ctx: &ProbeContext) -> Result<Self, Cause> {
+        // SAFETY: `ctx` is a uprobe's.
+        let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+        let site = SITES.get(cookie as u32).ok_or(Cause::UnknownSite)?;
+        // SAFETY: a uprobe's context is the registers of the trapped thread.
+        let regs = unsafe { &*ctx.as_ptr().cast::<pt_regs>() };
+        let mut places = [
+            regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi,
+            regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
+            // The stack window.
+            0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        let words = u32::from(site.stack_words);
+        if words > 0 {
+            let window = regs.rsp.wrapping_add(u64::from(site.stack_offset));
+            let into = (&raw mut places[usize::from(Place::FIRST_STACK_WORD)]).cast();
+            // Bounded for the verifier; the planner never asks for more.
+            let bytes = (words.min(STACK_WORDS as u32) * 8).max(8);
+            // SAFETY: that many bytes of `places` follow its first stack word.
+            unsafe { read_into(into, bytes, window) }.ok_or(Cause::Fault)?;
+        }
+        let get = |place: u8| places.get(usize::from(place)).copied().unwrap_or(0);
+        Ok(Self {
+            typ: get(site.typ),
+            goroutine: regs.r14,
+            operation: Operation {
+                op: site.op().ok_or(Cause::UnknownSite)?,
+                role: site.role().ok_or(Cause::UnknownSite)?,
+                key_form: site.key_form().ok_or(Cause::UnknownSite)?,
+                search: site.search,
+                map: get(site.map),
+                key: get(site.key),
+                key_len: get(site.key_len),
+                hash: get(site.hash),
+            },
+        })
+    }
+}
