@@ -37,6 +37,10 @@ pub struct Binary {
 
 impl Binary {
     /// Reads a program; `display_path` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead of an intact Go program of a supported version.
     pub fn open(file: File, display_path: &str) -> Result<Self, TargetError> {
         let image = Image::open(file, display_path.to_owned())?;
         let Some(info) = BuildInfo::find(&image) else {
@@ -145,6 +149,10 @@ impl Binary {
 
     /// How each comparable struct and array type compares that is not compared as
     /// plain memory, by linked address.
+    ///
+    /// # Errors
+    ///
+    /// The types could not be read: the file changed meanwhile.
     pub fn equal_steps(&self) -> Result<Vec<EqualSteps>, TargetError> {
         let damaged = || self.image.damaged("its types make no sense");
         let region = self

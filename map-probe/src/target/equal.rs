@@ -8,8 +8,6 @@
 //! Go: `internal/abi/type.go` (`StructType`, `StructField`, `ArrayType`), 1.19–1.27;
 //! what is compared: `cmd/compile/internal/reflectdata/alg.go`, `compare/compare.go`.
 
-use std::ops::Range;
-
 use map_probe_common::equal::{EqualKind, EqualStep, MAX_STEPS};
 
 use super::memory::{self, Region, u64_in};
@@ -32,38 +30,41 @@ const FIELD_LEN: u64 = 24;
 /// The steps of every comparable struct and array type that is not compared as
 /// plain memory, by linked address.
 pub(crate) fn programs(region: &Region, kind_flags: u8) -> Vec<EqualSteps> {
-    let end = region.start + region.bytes.len() as u64;
-    let types = Types {
-        region,
-        range: region.start..end,
-        kind_flags,
+    let types = Types { region, kind_flags };
+    let Some(range) = region.range() else {
+        return Vec::new();
     };
     let mut programs = Vec::new();
     let mut budget = BUDGET;
-    let first = region.start.next_multiple_of(8);
-    let mut address = first;
-    while let Some(bytes) = region.from(address).and_then(|bytes| bytes.get(..TYPE_LEN)) {
-        if types.is_candidate(bytes) && budget > 0 {
-            let mut flat = Flat {
-                types: &types,
-                steps: Vec::new(),
-                budget: TYPE_BUDGET.min(budget),
-            };
-            let before = flat.budget;
-            let flattened = flat.add(address, 0, MAX_DEPTH);
-            budget -= before - flat.budget;
-            if flattened.is_some() && static_name(region, &types.range, address).is_some() {
-                programs.push((address, flat.steps));
-            }
+    let unaligned = region.start.wrapping_neg() % 8;
+    for (offset, bytes) in region
+        .bytes
+        .windows(TYPE_LEN)
+        .enumerate()
+        .skip(unaligned as usize)
+        .step_by(8)
+    {
+        if !types.is_candidate(bytes) || budget == 0 {
+            continue;
         }
-        address += 8;
+        let address = region.start + offset as u64;
+        let mut flat = Flat {
+            types: &types,
+            steps: Vec::new(),
+            budget: TYPE_BUDGET.min(budget),
+        };
+        let before = flat.budget;
+        let flattened = flat.add(address, 0, MAX_DEPTH);
+        budget -= before - flat.budget;
+        if flattened.is_some() && static_name(region, &range, address).is_some() {
+            programs.push((address, flat.steps));
+        }
     }
     programs
 }
 
 struct Types<'a> {
     region: &'a Region,
-    range: Range<u64>,
     kind_flags: u8,
 }
 
@@ -80,7 +81,7 @@ impl Types<'_> {
     }
 
     fn at(&self, address: u64) -> Option<TypeHeader> {
-        if address % 8 != 0 {
+        if !address.is_multiple_of(8) {
             return None;
         }
         self.parse(self.region.from(address)?.get(..TYPE_LEN)?)

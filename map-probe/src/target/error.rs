@@ -186,6 +186,9 @@ impl TargetError {
             }
             Self::KernelThread { .. } => "give the number of a Go program".into(),
             Self::Thread { leader, .. } => format!("use --pid {leader}"),
+            Self::Denied { .. } if nix::unistd::geteuid().is_root() => {
+                "this root lacks CAP_SYS_PTRACE for it (a container, AppArmor or SELinux): run map-probe outside of that".into()
+            }
             Self::Denied { pid, .. } => format!("run it as root: sudo map-probe --pid {pid}"),
             Self::Changed { .. } => "try again, or let map-probe start it: map-probe -- COMMAND".into(),
         })

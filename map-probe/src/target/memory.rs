@@ -1,5 +1,7 @@
 //! Memory by address: a running process, the segments of a file, or one region held in hand.
 
+use std::ops::Range;
+
 /// Something that holds bytes at addresses: one way to read for files, processes and tests.
 pub trait Memory {
     /// Fills `buf` with what lies at `address`; false if any of it cannot be read.
@@ -66,6 +68,12 @@ pub(crate) struct Region {
 }
 
 impl Region {
+    /// Its addresses; `None` if they run past the last one.
+    pub(crate) fn range(&self) -> Option<Range<u64>> {
+        let end = self.start.checked_add(self.bytes.len() as u64)?;
+        Some(self.start..end)
+    }
+
     /// What lies from `address` on, to the region's end.
     pub(crate) fn from(&self, address: u64) -> Option<&[u8]> {
         let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;

@@ -12,6 +12,8 @@ mod memory;
 mod moduledata;
 mod pclntab;
 mod process;
+#[cfg(test)]
+mod testing;
 mod types;
 
 pub use binary::Binary;

@@ -125,8 +125,8 @@ impl Functions {
         });
         let entries: Vec<Entry> = words.by_ref().collect::<Option<_>>()?;
         let end = u32_in(&list.bytes, entries.len() * 8)?;
-        let last = entries.last()?.entry;
-        let in_order = entries.is_sorted_by_key(|entry| entry.entry) && last <= end;
+        let highest = entries.last()?.entry;
+        let in_order = entries.is_sorted_by_key(|entry| entry.entry) && highest <= end;
         in_order.then_some(Self {
             header,
             text,
@@ -179,9 +179,11 @@ impl Functions {
         if !self.code(index)?.contains(&address) {
             return None;
         }
-        let record = self.header.functions + u64::from(self.entries.get(index)?.record);
+        let record = u64::from(self.entries.get(index)?.record);
+        let record = self.header.functions.checked_add(record)?;
         let record = memory::array::<8>(image, record)?;
-        let start = self.header.names.start + u64::from(u32_in(&record, NAME_OFFSET)?);
+        let offset = u64::from(u32_in(&record, NAME_OFFSET)?);
+        let start = self.header.names.start.checked_add(offset)?;
         let len = self
             .header
             .names

@@ -25,7 +25,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Looks at the process with this number; an error if there is none or it cannot be looked into.
+    /// Looks at the process with this number.
+    ///
+    /// # Errors
+    ///
+    /// There is no such process, it runs no program, or it may not be looked into.
     pub fn open(pid: u32) -> Result<Self, TargetError> {
         let stat = Stat::read(pid)?;
         if matches!(stat.state, b'Z' | b'X' | b'x') {
@@ -76,6 +80,10 @@ impl Process {
     }
 
     /// The program it runs.
+    ///
+    /// # Errors
+    ///
+    /// It ended, or its program is none that can be probed.
     pub fn binary(&self) -> Result<Binary, TargetError> {
         let link = self.exe_link();
         let file = File::open(&link).map_err(|source| failed(self.pid, &link, source))?;
@@ -96,6 +104,10 @@ impl Process {
     /// It follows from where the kernel says the program starts. Mappings would
     /// have to be matched to the file first, which device and inode do not do on
     /// every file system (btrfs, overlayfs).
+    ///
+    /// # Errors
+    ///
+    /// It ended, or no longer runs this program.
     pub fn load_bias(&self, binary: &Binary) -> Result<u64, TargetError> {
         let path = format!("/proc/{}/auxv", self.pid);
         let auxv = fs::read(&path).map_err(|source| failed(self.pid, &path, source))?;

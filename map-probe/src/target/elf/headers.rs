@@ -12,6 +12,9 @@ use crate::target::error::TargetError;
 /// The largest table of section names that is read; Go programs have less than a KiB.
 const MAX_SECTION_NAMES: u64 = 1 << 20;
 
+/// More loaded segments than any linker makes; usual are three to five.
+const MAX_SEGMENTS: usize = 64;
+
 /// A loaded segment's bytes in the file.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -88,22 +91,23 @@ fn table<T: Pod>(
     }
 }
 
-/// The first twenty bytes, which are the same in every ELF file: class, byte order, machine.
+/// What is laid out alike in every ELF file: class, byte order, ..., machine.
+const IDENT_LEN: usize = 20;
+
 fn check_ident(source: &Source) -> Result<(), TargetError> {
-    let head = source.head(20)?;
+    let head = source.head(IDENT_LEN)?;
     match head.as_slice() {
         [] => return Err(not_elf(source, "empty")),
         [b'#', b'!', ..] => return Err(not_elf(source, "a script")),
         [b'M', b'Z', ..] => return Err(not_elf(source, "a Windows program")),
         [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => return Err(not_elf(source, "a macOS program")),
         [0x7f, b'E', b'L', b'F', ..] => {}
-        _ => return Err(not_elf(source, "some other file")),
+        _ => return Err(not_elf(source, "some other kind of file")),
     }
-    let (&[_, _, _, _, class, order, ..], &[.., m0, m1]) = (head.as_slice(), head.as_slice())
-    else {
+    let [_, _, _, _, class, order, .., m0, m1] = head[..] else {
         return Err(source.damaged("it ends within the ELF header"));
     };
-    if head.len() < 20 {
+    if head.len() < IDENT_LEN {
         return Err(source.damaged("it ends within the ELF header"));
     }
     let bits = match class {
@@ -187,6 +191,9 @@ fn segments(source: &Source, header: &elf::FileHeader64<Le>) -> Result<Vec<Segme
     }
     if segments.is_empty() {
         return Err(source.damaged("it has no segment to load"));
+    }
+    if segments.len() > MAX_SEGMENTS {
+        return Err(source.damaged("it has more segments than make sense"));
     }
     Ok(segments)
 }

@@ -22,6 +22,9 @@ use headers::{Headers, Segment};
 /// Bytes that a scan of the file holds at a time.
 const BLOCK: usize = 1 << 20;
 
+/// How much of a segment is searched at most; the largest Go programs have half of it.
+const MAX_SCAN: u64 = 1 << 30;
+
 /// An ELF program for x86-64 whose segments all lie within its file.
 #[derive(Debug)]
 pub(crate) struct Image {
@@ -47,7 +50,7 @@ impl Source {
             }),
             Ok(metadata) if !metadata.is_file() => Err(TargetError::NotElf {
                 path,
-                found: "not a regular file",
+                found: "a device, pipe or socket",
             }),
             Ok(metadata) => Ok(Self {
                 length: metadata.len(),
@@ -170,9 +173,10 @@ impl Image {
         mut look: impl FnMut(u64, &[u8]) -> ControlFlow<T>,
     ) -> Option<T> {
         let mut at = addresses.start.checked_next_multiple_of(step.into())?;
+        let end = addresses.end.min(at.saturating_add(MAX_SCAN));
         let mut block = vec![0; BLOCK + window];
-        while at < addresses.end {
-            let left = usize::try_from(addresses.end - at).unwrap_or(usize::MAX);
+        while at < end {
+            let left = usize::try_from(end - at).unwrap_or(usize::MAX);
             let bytes = block.get_mut(..left.min(BLOCK + window))?;
             if !self.read(at, bytes) {
                 return None;
