@@ -2,6 +2,27 @@
 //!
 //! Everything here is read from an untrusted file or process: bounded, checked, never a panic.
 
+mod binary;
+mod buildinfo;
+mod elf;
+mod equal;
+mod error;
+mod go;
+mod memory;
+mod moduledata;
+mod pclntab;
+mod process;
+#[cfg(test)]
+mod testing;
+mod types;
+
+pub use binary::Binary;
+pub use buildinfo::BuildInfo;
+pub use equal::EqualSteps;
+pub use error::TargetError;
+pub use memory::Memory;
+pub use process::Process;
+
 use map_probe_common::Layout;
 
 /// A version of Go, as `go1.27.3` says it.

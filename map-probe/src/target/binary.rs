@@ -1,0 +1,201 @@
+//! A Go program's file: everything the other parts want to know of it, read once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+
+use super::buildinfo::BuildInfo;
+use super::elf::Image;
+use super::equal::{self, EqualSteps};
+use super::error::TargetError;
+use super::go::{self, GoFacts};
+use super::memory::{self, Memory};
+use super::moduledata::ModuleData;
+use super::pclntab::{Functions, Header};
+use super::types::Namer;
+use super::{Function, GoMaps, GoVersion};
+
+/// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
+const MAX_CODE: usize = 1 << 20;
+/// The most types that are read. Terraform's have 14 MiB.
+const MAX_TYPES: usize = 512 << 20;
+/// In every program that has the runtime in it.
+const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
+
+/// A Go program of a supported version.
+pub struct Binary {
+    image: Image,
+    info: BuildInfo,
+    version: GoVersion,
+    facts: &'static GoFacts,
+    functions: Functions,
+    types: Range<u64>,
+    /// The code of the map functions, by name.
+    code: HashMap<&'static str, (u64, Vec<u8>)>,
+}
+
+impl Binary {
+    /// Reads a program; `display_path` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead of an intact Go program of a supported version.
+    pub fn open(file: File, display_path: &str) -> Result<Self, TargetError> {
+        let image = Image::open(file, display_path.to_owned())?;
+        let Some(info) = BuildInfo::find(&image) else {
+            return Err(no_build_info(&image));
+        };
+        let (version, facts) = go::facts(&info, display_path)?;
+        let table = Header::find(&image, |table| {
+            let module = ModuleData::find(&image, &table, &facts.module)?;
+            Some((table, module))
+        });
+        let (table, module) = table.ok_or_else(|| TargetError::NoTable { path: image.path() })?;
+        let damaged = || image.damaged("Go's function table (pclntab) makes no sense");
+        let functions = Functions::read(&image, table, module.text.start).ok_or_else(damaged)?;
+        let wanted = facts.maps.functions.iter().map(|function| function.symbol);
+        let places = functions
+            .find(&image, wanted.chain([RUNTIME_FUNCTION]))
+            .ok_or_else(damaged)?;
+        if !places.contains_key(RUNTIME_FUNCTION) {
+            return Err(TargetError::RuntimeElsewhere { path: image.path() });
+        }
+        let mut code = HashMap::new();
+        for (name, place) in places {
+            if !module.text.contains(&place.start) || place.end > module.text.end {
+                return Err(damaged());
+            }
+            let bytes = image.region(&place, MAX_CODE).ok_or_else(damaged)?;
+            code.insert(name, (place.start, bytes.bytes));
+        }
+        Ok(Self {
+            types: module.types,
+            image,
+            info,
+            version,
+            facts,
+            functions,
+            code,
+        })
+    }
+
+    /// The version of Go it was built by.
+    #[must_use]
+    pub fn version(&self) -> &GoVersion {
+        &self.version
+    }
+
+    /// What it says about how it was built.
+    #[must_use]
+    pub fn build_info(&self) -> &BuildInfo {
+        &self.info
+    }
+
+    /// The facts about its maps.
+    #[must_use]
+    pub fn maps(&self) -> &'static GoMaps {
+        &self.facts.maps
+    }
+
+    /// One of the map functions ([`GoMaps::functions`]) with its code; `None` if
+    /// the program does not have it.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<Function<'_>> {
+        let (address, code) = self.code.get(name)?;
+        Some(Function {
+            name: name.to_owned(),
+            address: *address,
+            code,
+        })
+    }
+
+    /// The name of the function whose code covers a linked address.
+    #[must_use]
+    pub fn name_at(&self, address: u64) -> Option<String> {
+        self.functions.name_at(&self.image, address)
+    }
+
+    /// Where the byte at a linked address lies in the file.
+    #[must_use]
+    pub fn file_offset(&self, address: u64) -> Option<u64> {
+        self.image.file_offset(address)
+    }
+
+    /// Whether the kernel chooses where it is loaded.
+    #[must_use]
+    pub fn is_position_independent(&self) -> bool {
+        self.image.is_position_independent()
+    }
+
+    /// Linked address of its first instruction.
+    #[must_use]
+    pub fn entry(&self) -> u64 {
+        self.image.entry()
+    }
+
+    /// The name of the type at an address in a process that runs this program, as
+    /// `%T` prints it. `bias` is what to add to a linked address to get one there.
+    #[must_use]
+    pub fn type_name(&self, address: u64, bias: u64, process: &dyn Memory) -> Option<String> {
+        let namer = Namer {
+            image: &self.image,
+            types: &self.types,
+            bias,
+            process,
+        };
+        namer.name(address)
+    }
+
+    /// How each comparable struct and array type compares that is not compared as
+    /// plain memory, by linked address.
+    ///
+    /// # Errors
+    ///
+    /// The types could not be read: the file changed meanwhile.
+    pub fn equal_steps(&self) -> Result<Vec<EqualSteps>, TargetError> {
+        let damaged = || self.image.damaged("its types make no sense");
+        let region = self
+            .image
+            .region(&self.types, MAX_TYPES)
+            .ok_or_else(damaged)?;
+        Ok(equal::programs(&region, self.facts.kind_flags))
+    }
+
+    /// Whether a process has this program loaded with this bias: the ELF header, in
+    /// memory with the first segment, is the file's.
+    pub(crate) fn is_loaded_at(&self, bias: u64, process: &dyn Memory) -> bool {
+        let mut segments = self.image.segments().iter();
+        segments
+            .find(|segment| segment.offset == 0)
+            .is_none_or(|segment| {
+                let start = segment.addresses.start;
+                let ours = memory::array::<64>(&self.image, start);
+                ours.is_some() && ours == memory::array(process, start.wrapping_add(bias))
+            })
+    }
+}
+
+impl fmt::Debug for Binary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binary")
+            .field("path", &self.image.path())
+            .field("version", &self.version.text)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a program is that has no build info.
+fn no_build_info(image: &Image) -> TargetError {
+    let path = image.path();
+    if image.is_packed() {
+        TargetError::Packed { path }
+    } else if Header::find(image, Some).is_some() {
+        TargetError::NoBuildInfo { path }
+    } else {
+        TargetError::NotGo { path }
+    }
+}
+
+#[cfg(test)]
+mod tests;

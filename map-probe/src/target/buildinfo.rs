@@ -1,0 +1,231 @@
+//! What the Go linker wrote about the build: Go version, experiments, settings.
+//!
+//! Section `.go.buildinfo`, in the inline format of Go 1.18 and later
+//! (Go: `debug/buildinfo/buildinfo.go`, `cmd/link/internal/ld/data.go`, 1.18–1.27).
+
+use std::ops::{ControlFlow, Range};
+
+use super::GoVersion;
+use super::elf::Image;
+use super::memory::{self, Region};
+
+const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
+/// The blob starts at multiples of this many bytes.
+const ALIGN: u32 = 16;
+/// The version's length lies this far into the blob, the version behind it.
+const VERSION_OFFSET: usize = 32;
+/// Bit of the byte at 15: the strings follow inline.
+const INLINE: u8 = 2;
+/// The most that is read of it. Terraform, with 300 modules, has 30 KiB.
+const MAX_LEN: usize = 4 << 20;
+/// How far into a file without sections the blob is looked for; it starts the writable segment.
+const MAX_SCAN: u64 = 64 << 20;
+
+/// What the binary says about its build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The version as the binary has it, experiments included.
+    pub raw_version: String,
+    /// The version's text, experiments excluded: `go1.27.3`.
+    pub version: String,
+    /// Experiments that differ from the version's own choice: `noswissmap`, `mapsplitgroup`.
+    pub experiments: Vec<String>,
+    /// Build settings by key: `-race`, `-ldflags`, `GOAMD64`.
+    pub settings: Vec<(String, String)>,
+}
+
+impl BuildInfo {
+    /// Reads it out of a program's file; `None` if it has none that can be understood.
+    pub(crate) fn find(image: &Image) -> Option<Self> {
+        let blob = locate(image)?;
+        Self::parse(&blob.bytes)
+    }
+
+    /// The value of a build setting.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        let (_, value) = self.settings.iter().find(|(name, _)| name == key)?;
+        Some(value)
+    }
+
+    fn parse(blob: &[u8]) -> Option<Self> {
+        if !blob.starts_with(MAGIC) || blob.get(15)? & INLINE == 0 {
+            return None;
+        }
+        let rest = blob.get(VERSION_OFFSET..)?;
+        let (version, rest) = string(rest)?;
+        let modinfo = string(rest).map_or(&[][..], |(modinfo, _)| modinfo);
+        let raw_version = str::from_utf8(version).ok()?.to_owned();
+        let (version, experiments) = split_version(&raw_version);
+        Some(Self {
+            version: version.to_owned(),
+            experiments: experiments.map(str::to_owned).collect(),
+            settings: settings(modinfo),
+            raw_version,
+        })
+    }
+}
+
+/// A string and what follows it.
+fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, width) = memory::uvarint(bytes)?;
+    bytes.get(width..)?.split_at_checked(len)
+}
+
+/// `go1.24.11 X:noswissmap` up to Go 1.25, `go1.27.3-X:mapsplitgroup` later
+/// (Go: `cmd/link/internal/ld/main.go`).
+fn split_version(raw: &str) -> (&str, impl Iterator<Item = &str>) {
+    let split = raw.split_once("-X:").or_else(|| raw.split_once(" X:"));
+    let (version, experiments) = split.unwrap_or((raw, ""));
+    let experiments = experiments
+        .split([',', ' '])
+        .filter(|name| !name.is_empty());
+    (version, experiments)
+}
+
+/// The lines `build\tkey=value`; values with odd characters are quoted, and kept so.
+fn settings(modinfo: &[u8]) -> Vec<(String, String)> {
+    // Sixteen bytes of sentinel on either side (Go: `runtime/debug/mod.go`, `modload/build.go`).
+    let text = modinfo
+        .get(16..modinfo.len().saturating_sub(16))
+        .unwrap_or_default();
+    let lines = text.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| {
+            let line = str::from_utf8(line.strip_prefix(b"build\t")?).ok()?;
+            let (key, value) = line.split_once('=')?;
+            Some((key.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+fn locate(image: &Image) -> Option<Region> {
+    if let Some(section) = image.section(".go.buildinfo") {
+        // In files with a foreign linker's headers the section may hold more than the blob.
+        let start = find_magic(image, &section)?;
+        return image.region(&(start..section.end), MAX_LEN);
+    }
+    image
+        .segments()
+        .iter()
+        .filter(|segment| segment.writable)
+        .find_map(|segment| {
+            let mut range = segment.addresses.clone();
+            range.end = range.end.min(range.start.saturating_add(MAX_SCAN));
+            let start = find_magic(image, &range)?;
+            let end = segment
+                .addresses
+                .end
+                .min(start.saturating_add(MAX_LEN as u64));
+            image.region(&(start..end), MAX_LEN)
+        })
+}
+
+fn find_magic(image: &Image, range: &Range<u64>) -> Option<u64> {
+    image.scan(range, ALIGN, MAGIC.len(), |address, bytes| {
+        if bytes == MAGIC {
+            ControlFlow::Break(address)
+        } else {
+            ControlFlow::Continue(())
+        }
+    })
+}
+
+impl GoVersion {
+    /// The version of a release: `go1.27.3`, `go1.27`, or either with a vendor's
+    /// words after a blank or dash. `None` for what was never released
+    /// (`devel go1.28-…`, `go1.27rc1`): its maps may be like no release's.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let numbers = text.strip_prefix("go")?.split([' ', '-', '+']).next()?;
+        let mut numbers = numbers.split('.').map(|number| number.parse::<u32>().ok());
+        let major = numbers.next()??;
+        let minor = numbers.next()??;
+        // Every further part has to be a number too: `27rc1` is none.
+        numbers.all(|number| number.is_some()).then(|| Self {
+            major,
+            minor,
+            text: text.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn blob(version: &str, modinfo: &str) -> Vec<u8> {
+        let mut blob = MAGIC.to_vec();
+        blob.extend([8, INLINE]);
+        blob.resize(VERSION_OFFSET, 0);
+        for text in [version, modinfo] {
+            let len = text.len();
+            assert!(len < 1 << 14);
+            blob.extend([(len & 0x7f) as u8 | 0x80, (len >> 7) as u8]);
+            blob.extend(text.bytes());
+        }
+        blob
+    }
+
+    #[test]
+    fn version_experiments_and_settings_are_read() {
+        let modinfo =
+            "0123456789abcdefpath\tx\nbuild\t-race=true\nbuild\tGOAMD64=v1\n0123456789abcdef";
+        let info =
+            BuildInfo::parse(&blob("go1.27.3-X:mapsplitgroup,simd", modinfo)).expect("valid");
+        assert_eq!(info.version, "go1.27.3");
+        assert_eq!(info.experiments, ["mapsplitgroup", "simd"]);
+        assert_eq!(info.setting("-race"), Some("true"));
+        assert_eq!(info.setting("GOAMD64"), Some("v1"));
+        assert_eq!(info.setting("-msan"), None);
+    }
+
+    #[test]
+    fn experiments_are_found_in_the_older_spelling_too() {
+        let info = BuildInfo::parse(&blob("go1.24.11 X:noswissmap", "")).expect("valid");
+        assert_eq!(
+            (info.version.as_str(), info.experiments),
+            ("go1.24.11", vec!["noswissmap".into()])
+        );
+    }
+
+    #[test]
+    fn the_format_before_go_1_18_is_not_taken_for_the_inline_one() {
+        let mut old = blob("go1.17", "");
+        old[15] = 0;
+        assert_eq!(BuildInfo::parse(&old), None);
+    }
+
+    #[test]
+    fn only_released_versions_are_versions() {
+        let numbers = |text| GoVersion::parse(text).map(|version| (version.major, version.minor));
+        assert_eq!(numbers("go1.27.3"), Some((1, 27)));
+        assert_eq!(numbers("go1.27"), Some((1, 27)));
+        assert_eq!(numbers("go1.23.9 (Red Hat 1.23.9-1.el9)"), Some((1, 23)));
+        assert_eq!(numbers("go1.27rc1"), None);
+        assert_eq!(numbers("devel go1.28-1a2b3c"), None);
+        assert_eq!(numbers("go1"), None);
+        assert_eq!(numbers(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_behind_the_magic_end_in_an_answer(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut bytes = MAGIC.to_vec();
+            bytes.extend([8, INLINE]);
+            bytes.extend(&tail);
+            if let Some(info) = BuildInfo::parse(&bytes) {
+                prop_assert!(info.raw_version.len() <= tail.len());
+            }
+        }
+
+        #[test]
+        fn a_blob_cut_anywhere_is_read_or_refused(cut in 0_usize..200) {
+            let whole = blob("go1.23.9", "0123456789abcdefbuild\t-race=true\n0123456789abcdef");
+            let cut = cut.min(whole.len());
+            if let Some(info) = BuildInfo::parse(&whole[..cut]) {
+                prop_assert_eq!(info.version, "go1.23.9");
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The facts about each version of Go: one file per family of maps, one entry per version.
+//!
+//! A further version is a further entry; nothing else in the program knows versions.
+
+mod classic;
+mod swiss;
+
+use super::error::TargetError;
+use super::moduledata::ModuleLayout;
+use super::{BuildInfo, GoMaps, GoVersion};
+
+/// What is known of one minor version.
+#[derive(Debug)]
+pub(crate) struct GoFacts {
+    /// 27 for Go 1.27: the facts hold for all its releases.
+    minor: u32,
+    /// Its maps.
+    pub(crate) maps: GoMaps,
+    /// Its module data.
+    pub(crate) module: ModuleLayout,
+    /// Bits that the kind byte of a type may have beside the kind.
+    pub(crate) kind_flags: u8,
+}
+
+/// Every supported version as it is built by default.
+const SUPPORTED: [&GoFacts; 2] = [&classic::GO_1_23, &swiss::GO_1_27];
+
+/// What an experiment means for maps.
+enum Effect {
+    /// Nothing.
+    None,
+    /// Other facts hold.
+    Facts(&'static GoFacts),
+    /// It cannot be probed, for this reason.
+    Refused(&'static str),
+}
+
+/// Experiments that leave maps, types and the function table as they are.
+/// (Go: `internal/goexperiment/flags.go`, 1.23 and 1.27.)
+const HARMLESS: [&str; 18] = [
+    "aliastypeparams",
+    "arenas",
+    "boringcrypto",
+    "cacheprog",
+    "cgocheck2",
+    "coverageredesign",
+    "dwarf5",
+    "fieldtrack",
+    "greenteagc",
+    "heapminimum512kib",
+    "jsonv2",
+    "loopvar",
+    "newinliner",
+    "randomizedheapbase64",
+    "rangefunc",
+    "runtimefreegc",
+    "runtimesecret",
+    "sizespecializedmalloc",
+];
+
+fn effect(minor: u32, experiment: &str) -> Effect {
+    match (minor, experiment) {
+        (27, "mapsplitgroup") => Effect::Facts(&swiss::GO_1_27_SPLIT),
+        (27, "simd") => Effect::Refused("which computes hashes in another way"),
+        (_, name) if HARMLESS.contains(&name.strip_prefix("no").unwrap_or(name)) => Effect::None,
+        _ => Effect::Refused("of which it is not known whether it changes maps"),
+    }
+}
+
+/// The version and the facts that hold for a binary, or why there are none.
+pub(crate) fn facts(
+    info: &BuildInfo,
+    path: &str,
+) -> Result<(GoVersion, &'static GoFacts), TargetError> {
+    let version = GoVersion::parse(&info.version);
+    let known = version
+        .as_ref()
+        .filter(|version| version.major == 1)
+        .and_then(|version| {
+            SUPPORTED
+                .into_iter()
+                .find(|facts| facts.minor == version.minor)
+        });
+    let (Some(version), Some(mut facts)) = (version, known) else {
+        return Err(TargetError::Version {
+            path: path.to_owned(),
+            found: info.raw_version.clone(),
+            supported: supported(),
+        });
+    };
+    for experiment in &info.experiments {
+        match effect(version.minor, experiment) {
+            Effect::None => {}
+            Effect::Facts(others) => facts = others,
+            Effect::Refused(why) => {
+                return Err(TargetError::Experiment {
+                    path: path.to_owned(),
+                    version: version.text,
+                    experiment: experiment.clone(),
+                    why,
+                });
+            }
+        }
+    }
+    Ok((version, facts))
+}
+
+/// `Go 1.23 and Go 1.27`.
+fn supported() -> String {
+    let versions = SUPPORTED.map(|facts| format!("Go 1.{}", facts.minor));
+    match versions.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::MapLayout;
+    use map_probe_common::op::Op;
+    use std::collections::HashSet;
+
+    fn layout(version: &str, experiments: &[&str]) -> Result<MapLayout, TargetError> {
+        let info = BuildInfo {
+            raw_version: version.to_owned(),
+            version: version.to_owned(),
+            experiments: experiments.iter().map(ToString::to_string).collect(),
+            settings: Vec::new(),
+        };
+        facts(&info, "app").map(|(_, facts)| facts.maps.name)
+    }
+
+    #[test]
+    fn each_supported_version_has_its_layout() {
+        assert_eq!(layout("go1.23.9", &[]).expect("known"), MapLayout::Classic);
+        assert_eq!(layout("go1.27.3", &[]).expect("known"), MapLayout::Swiss);
+        assert_eq!(
+            layout("go1.27", &["nojsonv2"]).expect("known"),
+            MapLayout::Swiss
+        );
+        assert_eq!(
+            layout("go1.27.3", &["mapsplitgroup"]).expect("known"),
+            MapLayout::SwissSplit
+        );
+    }
+
+    #[test]
+    fn an_unknown_version_is_refused_with_what_is_known_instead() {
+        let refused = layout("go1.22.1", &[]).expect_err("not supported");
+        let text = refused.to_string();
+        assert!(
+            text.contains("go1.22.1") && text.contains("Go 1.23 and Go 1.27"),
+            "{text}"
+        );
+        assert_eq!(refused.exit_status(), 3);
+        assert!(layout("go2.23", &[]).is_err());
+        assert!(layout("go1.27rc1", &[]).is_err());
+        assert!(layout("devel go1.27-123", &[]).is_err());
+    }
+
+    #[test]
+    fn an_experiment_that_may_change_maps_is_refused_by_name() {
+        for experiment in ["simd", "tomorrow", "nomapsplitgroups"] {
+            let refused = layout("go1.27.3", &[experiment]).expect_err("not supported");
+            assert!(refused.to_string().contains(experiment), "{refused}");
+        }
+        assert!(layout("go1.23.9", &["mapsplitgroup"]).is_err());
+    }
+
+    #[test]
+    fn every_version_counts_each_kind_of_operation_and_names_no_function_twice() {
+        for facts in SUPPORTED.into_iter().chain([&swiss::GO_1_27_SPLIT]) {
+            let functions = facts.maps.functions;
+            for op in [Op::Lookup, Op::Insert, Op::Delete] {
+                assert!(functions.iter().any(|function| function.op == op), "{op:?}");
+            }
+            let symbols: HashSet<_> = functions.iter().map(|function| function.symbol).collect();
+            assert_eq!(symbols.len(), functions.len());
+        }
+    }
+
+    #[test]
+    fn header_fields_lie_within_the_words_that_are_read() {
+        for facts in SUPPORTED.into_iter().chain([&swiss::GO_1_27_SPLIT]) {
+            let layout = facts.maps.layout;
+            for field in [layout.writing, layout.shift, layout.storage, layout.second] {
+                let end = usize::from(field.offset + field.width);
+                assert!(end <= map_probe_common::layout::HEADER_WORDS * 8);
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Swiss maps: groups of eight along a probe sequence.
+//!
+//! Go: `internal/runtime/maps/map.go`, `table.go`, `runtime.go`, `runtime_fast32.go`,
+//! `runtime_fast64.go`, `runtime_faststr.go`, `internal/abi/map.go`, `type.go`,
+//! `iface.go`, `runtime/symtab.go`, all of 1.27.
+
+use map_probe_common::layout::{Field, Layout, LayoutKind};
+use map_probe_common::op::Op;
+use map_probe_common::site::{KeyForm, PASSES_TOMBSTONE_FIRST};
+
+use super::GoFacts;
+use crate::plan::{Arguments, MapFunction};
+use crate::target::moduledata::ModuleLayout;
+use crate::target::{GoMaps, MapLayout};
+
+/// Go 1.27.
+pub(super) const GO_1_27: GoFacts = GoFacts {
+    minor: 27,
+    maps: MAPS,
+    module: ModuleLayout {
+        text: 176,
+        types: 296,
+        etypes: 312,
+    },
+    // The direct-interface bit moved to TFlag in 1.26 (internal/abi/type.go).
+    kind_flags: 0,
+};
+
+/// Go 1.27 with `GOEXPERIMENT=mapsplitgroup`: in a group all keys lie before all
+/// elements. The map type says where (`KeysOff`, `KeyStride`), so one description
+/// serves both, and the functions search alike.
+pub(super) const GO_1_27_SPLIT: GoFacts = GoFacts {
+    maps: GoMaps {
+        name: MapLayout::SwissSplit,
+        ..MAPS
+    },
+    ..GO_1_27
+};
+
+const MAPS: GoMaps = GoMaps {
+    name: MapLayout::Swiss,
+    layout: LAYOUT,
+    // abi.MapType.Hasher; maps.Map.seed.
+    hasher_offset: 72,
+    seed_offset: 8,
+    seed_width: 8,
+    functions: &FUNCTIONS,
+};
+
+/// The offsets of Go 1.27.
+const LAYOUT: Layout = Layout {
+    kind: LayoutKind::Swiss as u32,
+    // abi.MapIndirectKey.
+    indirect_key: 4,
+
+    // maps.Map: writing, globalShift, dirPtr, dirLen.
+    writing: Field::at(34, 1),
+    shift: Field::at(33, 1),
+    storage: Field::at(16, 8),
+    second: Field::at(24, 8),
+    // `m.writing ^= 1`.
+    writing_mask: 1,
+    same_size_mask: 0,
+
+    // abi.MapType: Key, Flags, GroupSize, KeysOff, KeyStride.
+    key_type: Field::at(48, 8),
+    type_flags: Field::at(128, 4),
+    unit_size: Field::at(80, 8),
+    keys_offset: Field::at(88, 8),
+    key_stride: Field::at(96, 8),
+
+    // abi.Type: Size_, TFlag, Kind_; TFlagRegularMemory, TFlagDirectIface. The kind
+    // byte has no other bits since 1.26, and abi.UnsafePointer is 26.
+    size: Field::at(0, 8),
+    tflag: Field::at(20, 1),
+    kind_byte: Field::at(23, 1),
+    kind_mask: 0x1f,
+    regular_memory: 8,
+    direct_interface: Field::at(20, 1),
+    direct_interface_mask: 0x20,
+    // abi.InterfaceType.Methods (behind Type and PkgPath): its len; abi.ITab.Type.
+    interface_methods: Field::at(64, 8),
+    itab_type: Field::at(8, 8),
+};
+
+const fn function(symbol: &'static str, op: Op, key_form: KeyForm, search: u8) -> MapFunction {
+    MapFunction {
+        symbol,
+        op,
+        key_form,
+        // Map type, map, key.
+        arguments: Arguments {
+            typ: 0,
+            map: 1,
+            key: 2,
+        },
+        search,
+        grow_work: None,
+    }
+}
+
+/// The search ends at the first group that has an empty slot (`matchEmpty`).
+const TO_AN_EMPTY_SLOT: u8 = 0;
+
+/// The set that counts every operation once, 1.27. Left out on purpose:
+/// `mapaccess1…` and `mapaccess…_fat` (they call `mapaccess2…`), the
+/// `runtime.mapdelete…` (they call `Delete`), `(*Map).getWithKey` (an iterator's),
+/// `reflect.map…` (they call these), `mapassign_fast32ptr` (32-bit machines only).
+const FUNCTIONS: [MapFunction; 10] = [
+    function(
+        "runtime.mapaccess2",
+        Op::Lookup,
+        KeyForm::Pointer,
+        TO_AN_EMPTY_SLOT,
+    ),
+    function(
+        "runtime.mapaccess2_fast32",
+        Op::Lookup,
+        KeyForm::Value32,
+        TO_AN_EMPTY_SLOT,
+    ),
+    function(
+        "runtime.mapaccess2_fast64",
+        Op::Lookup,
+        KeyForm::Value64,
+        TO_AN_EMPTY_SLOT,
+    ),
+    function(
+        "runtime.mapaccess2_faststr",
+        Op::Lookup,
+        KeyForm::String,
+        TO_AN_EMPTY_SLOT,
+    ),
+    // runtime.go: `matchEmpty` first, tombstones only in groups that have no empty slot.
+    function(
+        "runtime.mapassign",
+        Op::Insert,
+        KeyForm::Pointer,
+        TO_AN_EMPTY_SLOT,
+    ),
+    // The fast ones take the first of `matchEmptyOrDeleted`, and `continue` if it is ctrlDeleted.
+    function(
+        "runtime.mapassign_fast32",
+        Op::Insert,
+        KeyForm::Value32,
+        PASSES_TOMBSTONE_FIRST,
+    ),
+    function(
+        "runtime.mapassign_fast64",
+        Op::Insert,
+        KeyForm::Value64,
+        PASSES_TOMBSTONE_FIRST,
+    ),
+    function(
+        "runtime.mapassign_fast64ptr",
+        Op::Insert,
+        KeyForm::Value64,
+        PASSES_TOMBSTONE_FIRST,
+    ),
+    function(
+        "runtime.mapassign_faststr",
+        Op::Insert,
+        KeyForm::String,
+        PASSES_TOMBSTONE_FIRST,
+    ),
+    // table.go: `(*table).Delete` ends at `matchEmpty`. A method: the receiver comes first.
+    MapFunction {
+        arguments: Arguments {
+            map: 0,
+            typ: 1,
+            key: 2,
+        },
+        ..function(
+            "internal/runtime/maps.(*Map).Delete",
+            Op::Delete,
+            KeyForm::Pointer,
+            TO_AN_EMPTY_SLOT,
+        )
+    },
+];

@@ -1,0 +1,227 @@
+//! A running process: whether it can be looked into, its program, where that is loaded, its memory.
+//!
+//! Kernel: `Documentation/filesystems/proc.rst`; the words of `/proc/PID/auxv`: `linux/auxvec.h`.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+
+use super::binary::Binary;
+use super::error::TargetError;
+use super::memory::Memory;
+
+/// `AT_ENTRY` in `/proc/PID/auxv`: where the kernel says the program starts.
+const AT_ENTRY: u64 = 9;
+/// `PF_KTHREAD` among the flags in `/proc/PID/stat`.
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// A process that runs a program.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    exe: String,
+    start_time: u64,
+    memory: File,
+}
+
+impl Process {
+    /// Looks at the process with this number.
+    ///
+    /// # Errors
+    ///
+    /// There is no such process, it runs no program, or it may not be looked into.
+    pub fn open(pid: u32) -> Result<Self, TargetError> {
+        let stat = Stat::read(pid)?;
+        if matches!(stat.state, b'Z' | b'X' | b'x') {
+            return Err(TargetError::Zombie { pid });
+        }
+        if stat.flags & PF_KTHREAD != 0 {
+            return Err(TargetError::KernelThread { pid });
+        }
+        if let Some(leader) = leader(pid).filter(|leader| *leader != pid) {
+            return Err(TargetError::Thread { pid, leader });
+        }
+        let link = format!("/proc/{pid}/exe");
+        let exe = fs::read_link(&link).map_err(|source| failed(pid, &link, source))?;
+        let mem = format!("/proc/{pid}/mem");
+        let memory = File::open(&mem).map_err(|source| failed(pid, &mem, source))?;
+        let process = Self {
+            pid,
+            exe: exe.to_string_lossy().into_owned(),
+            start_time: stat.start_time,
+            memory,
+        };
+        process.check_same()?;
+        Ok(process)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its program, by the path that the process itself knows; ` (deleted)` if that is gone.
+    #[must_use]
+    pub fn exe(&self) -> &str {
+        &self.exe
+    }
+
+    /// When it started, in clock ticks since boot: with the number, this is one process for all time.
+    #[must_use]
+    pub fn start_time(&self) -> u64 {
+        self.start_time
+    }
+
+    /// A path that opens the file it runs, even where that was deleted, replaced, or lies in a container.
+    #[must_use]
+    pub fn exe_link(&self) -> String {
+        format!("/proc/{}/exe", self.pid)
+    }
+
+    /// The program it runs.
+    ///
+    /// # Errors
+    ///
+    /// It ended, or its program is none that can be probed.
+    pub fn binary(&self) -> Result<Binary, TargetError> {
+        let link = self.exe_link();
+        let file = File::open(&link).map_err(|source| failed(self.pid, &link, source))?;
+        Binary::open(file, &self.exe)
+    }
+
+    /// Whether this process still runs: not ended, and its number not given to another.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        Stat::read(self.pid).is_ok_and(|stat| {
+            stat.start_time == self.start_time && !matches!(stat.state, b'Z' | b'X' | b'x')
+        })
+    }
+
+    /// What to add to a linked address of `binary`, this process's program, to
+    /// get the address in this process.
+    ///
+    /// It follows from where the kernel says the program starts. Mappings would
+    /// have to be matched to the file first, which device and inode do not do on
+    /// every file system (btrfs, overlayfs).
+    ///
+    /// # Errors
+    ///
+    /// It ended, or no longer runs this program.
+    pub fn load_bias(&self, binary: &Binary) -> Result<u64, TargetError> {
+        let path = format!("/proc/{}/auxv", self.pid);
+        let auxv = fs::read(&path).map_err(|source| failed(self.pid, &path, source))?;
+        let changed = TargetError::Changed { pid: self.pid };
+        let Some(entry) = auxv_entry(&auxv) else {
+            return Err(changed);
+        };
+        let bias = entry.wrapping_sub(binary.entry());
+        let fits = bias == 0 || (binary.is_position_independent() && bias % 4096 == 0);
+        if !fits || !binary.is_loaded_at(bias, self) {
+            return Err(changed);
+        }
+        self.check_same()?;
+        Ok(bias)
+    }
+
+    fn check_same(&self) -> Result<(), TargetError> {
+        if self.is_running() {
+            Ok(())
+        } else {
+            Err(TargetError::Changed { pid: self.pid })
+        }
+    }
+}
+
+impl Memory for Process {
+    fn read(&self, address: u64, buf: &mut [u8]) -> bool {
+        self.memory.read_exact_at(buf, address).is_ok()
+    }
+}
+
+/// Why a file below `/proc/PID` cannot be opened.
+fn failed(pid: u32, what: &str, source: io::Error) -> TargetError {
+    match source.kind() {
+        ErrorKind::PermissionDenied => TargetError::Denied {
+            pid,
+            what: what.to_owned(),
+            source,
+        },
+        // ESRCH has no kind of its own.
+        _ if source.raw_os_error() == Some(libc::ESRCH) => TargetError::Changed { pid },
+        ErrorKind::NotFound => TargetError::Changed { pid },
+        _ => TargetError::Read {
+            path: what.to_owned(),
+            source,
+        },
+    }
+}
+
+/// The fields of `/proc/PID/stat` that are used.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    state: u8,
+    flags: u64,
+    start_time: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> Result<Self, TargetError> {
+        let path = format!("/proc/{pid}/stat");
+        match fs::read(&path) {
+            Ok(text) => Self::parse(&text).ok_or(TargetError::NoSuchProcess { pid }),
+            Err(source) if source.kind() == ErrorKind::NotFound => Err(missing(pid)),
+            Err(source) if source.raw_os_error() == Some(libc::ESRCH) => Err(missing(pid)),
+            Err(source) => Err(failed(pid, &path, source)),
+        }
+    }
+
+    /// The second field is the program's name in parentheses, and may hold anything.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let end = text.iter().rposition(|byte| *byte == b')')?;
+        let text = str::from_utf8(text.get(end + 1..)?).ok()?;
+        let mut fields = text.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        // Counted from the state, which is field 3: flags are field 9, the start time field 22.
+        let flags = fields.nth(5)?.parse().ok()?;
+        let start_time = fields.nth(12)?.parse().ok()?;
+        Some(Self {
+            state,
+            flags,
+            start_time,
+        })
+    }
+}
+
+/// No `/proc/PID`: no such process, or (`hidepid`) one that is none of our business.
+fn missing(pid: u32) -> TargetError {
+    let number = i32::try_from(pid).ok().filter(|pid| *pid > 0);
+    let signal = number.map(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None));
+    if signal == Some(Err(nix::errno::Errno::EPERM)) {
+        return TargetError::Denied {
+            pid,
+            what: format!("/proc/{pid}"),
+            source: ErrorKind::PermissionDenied.into(),
+        };
+    }
+    TargetError::NoSuchProcess { pid }
+}
+
+/// The process that a thread belongs to.
+fn leader(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+    line.trim().parse().ok()
+}
+
+/// `AT_ENTRY` in the auxiliary vector: pairs of words.
+fn auxv_entry(auxv: &[u8]) -> Option<u64> {
+    auxv.chunks_exact(16).find_map(|pair| {
+        let (key, value) = pair.split_first_chunk::<8>()?;
+        (u64::from_le_bytes(*key) == AT_ENTRY)
+            .then(|| value.try_into().ok().map(u64::from_le_bytes))?
+    })
+}
+
+#[cfg(test)]
+mod tests;
