@@ -14,6 +14,9 @@ pub mod sites_text;
 mod step;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use map_probe_common::op::Op;
 use map_probe_common::site::{KeyForm, Role, Site};
 

@@ -273,3 +273,86 @@ fn write_aligned(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Arguments, MapFunction};
+    use map_probe_common::site::KeyForm;
+
+    fn planned(symbol: &'static str, coverage: Coverage) -> PlannedFunction {
+        PlannedFunction {
+            function: MapFunction {
+                symbol,
+                op: Op::Delete,
+                key_form: KeyForm::String,
+                arguments: Arguments {
+                    typ: 0,
+                    map: 1,
+                    key: 2,
+                },
+                search: 0,
+                grow_work: None,
+            },
+            address: 0x40_1000,
+            coverage,
+        }
+    }
+
+    fn plans() -> Sites {
+        let site = PlannedSite {
+            address: 0x40_109c,
+            offset: 0x9c,
+            instruction: "je 0x4010c1".to_owned(),
+            cost: Cost::Emulated,
+            role: Role::AfterEvacuation,
+            site: Site {
+                stack_offset: 0x60,
+                stack_words: 4,
+                op: Op::Delete as u8,
+                key_form: KeyForm::String as u8,
+                role: Role::AfterEvacuation as u8,
+                search: 0,
+                typ: Place::stack_word(0).0,
+                map: Place::register(3).0,
+                key: Place::stack_word(2).0,
+                key_len: Place::stack_word(3).0,
+                hash: Place::NONE.0,
+                reserved: [0; 2],
+            },
+        };
+        let planned = [
+            planned("runtime.a", Coverage::Covered(vec![site])),
+            planned("runtime.bcd", Coverage::Absent),
+            planned("runtime.ef", Coverage::NotCovered("no way".to_owned())),
+        ];
+        Sites::new("/srv/app", "go1.23.9", "classic", &planned)
+    }
+
+    #[test]
+    fn the_table_says_of_every_function_where_or_why_not() {
+        let mut text = Vec::new();
+        plans().write_text(&mut text).expect("a Vec takes all");
+        let expected = "\
+/srv/app: go1.23.9, classic maps; 1 of 2 map functions covered
+
+FUNCTION     SITE            COST      TYPE        MAP  KEY                     HASH        OPERATIONS  INSTRUCTION
+runtime.a    0x40109c +0x9c  emulated  [rsp+0x60]  rbx  [rsp+0x70], [rsp+0x78]  remembered  evacuating  je 0x4010c1
+runtime.bcd  not in this binary
+runtime.ef   not covered: no way
+";
+        assert_eq!(String::from_utf8_lossy(&text), expected);
+    }
+
+    #[test]
+    fn the_json_says_the_same() {
+        let mut json = Vec::new();
+        plans().write_json(&mut json).expect("a Vec takes all");
+        let value: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
+        assert_eq!(value["layout"], "classic");
+        assert_eq!(value["functions"][0]["sites"][0]["map"], "rbx");
+        assert_eq!(value["functions"][0]["sites"][0]["key_len"], "[rsp+0x78]");
+        assert_eq!(value["functions"][1]["status"], "absent");
+        assert_eq!(value["functions"][2]["reason"], "no way");
+    }
+}
