@@ -91,7 +91,8 @@ pub struct Site {
     pub key: u8,
     /// The length of a string key.
     pub key_len: u8,
-    /// The hash.
+    /// The hash; [`Place::NONE`] at an [`Role::AfterEvacuation`] site where the function no longer has it: it is then
+    /// the one that the operation had when it was deferred.
     pub hash: u8,
     /// Keeps the size a multiple of four.
     pub reserved: [u8; 2],

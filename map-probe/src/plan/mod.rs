@@ -1,8 +1,28 @@
 //! Where to probe: for each map function the cheapest instruction that every
 //! hashed operation passes exactly once and at which all its values can be found.
 
+mod callee;
+mod cfg;
+mod choose;
+mod cost;
+mod effects;
+mod facts;
+mod flow;
+mod place;
+mod reason;
+pub mod sites_text;
+mod step;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
 use map_probe_common::op::Op;
 use map_probe_common::site::{KeyForm, Role, Site};
+
+pub use cost::Kernel;
+
+use crate::target::{Function, GoMaps};
 
 /// One function of Go's runtime that carries out map operations.
 #[derive(Clone, Copy, Debug)]
@@ -80,4 +100,34 @@ pub struct PlannedFunction {
     pub address: u64,
     /// Sites, or why there are none.
     pub coverage: Coverage,
+}
+
+/// Plans all map functions of a Go version.
+///
+/// `find` finds a function of the binary by its symbol; `resolve` names the function at an address. Sites are
+/// chosen for what `kernel` does cheaply.
+#[must_use]
+pub fn plan<'a>(
+    maps: &GoMaps,
+    find: &dyn Fn(&str) -> Option<Function<'a>>,
+    resolve: &dyn Fn(u64) -> Option<String>,
+    kernel: Kernel,
+) -> Vec<PlannedFunction> {
+    maps.functions
+        .iter()
+        .map(|function| {
+            let code = find(function.symbol);
+            PlannedFunction {
+                function: *function,
+                address: code.as_ref().map_or(0, |code| code.address),
+                coverage: match code {
+                    None => Coverage::Absent,
+                    Some(code) => match choose::sites(function, &code, maps, resolve, kernel) {
+                        Ok(sites) => Coverage::Covered(sites),
+                        Err(reason) => Coverage::NotCovered(reason.to_string()),
+                    },
+                },
+            }
+        })
+        .collect()
 }

@@ -1,0 +1,107 @@
+//! What the functions that a map function calls do, as far as following its values goes.
+
+/// What is known of a call's target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Callee {
+    /// Panics or throws: the path ends there.
+    NeverReturns,
+    /// Grows the goroutine's stack before the function starts over; touches none of its stack slots.
+    Morestack,
+    /// Hashes the key in its first argument with the seed in its second.
+    Hash,
+    /// The function that evacuates the old bucket first.
+    GrowWork,
+    /// Returns its argument: calls only in builds without inlining.
+    Identity,
+    /// Anything else, calls through registers and memory included.
+    Other,
+}
+
+/// Functions that never return to their caller.
+///
+/// Not listing one is safe: its path then goes on, with all registers and outgoing arguments lost.
+const NEVER_RETURN: &[&str] = &[
+    "internal/runtime/maps.fatal",
+    "runtime.fatal",
+    "runtime.gopanic",
+    "runtime.panicBounds",
+    "runtime.panicdivide",
+    "runtime.panicdottypeE",
+    "runtime.panicdottypeI",
+    "runtime.panicmem",
+    "runtime.panicnil",
+    "runtime.panicnildottype",
+    "runtime.panicshift",
+    "runtime.panicwrap",
+    "runtime.throw",
+];
+
+/// Families of them: `runtime.panicIndexU`, `runtime.panicSlice3Alen`, ...
+const NEVER_RETURN_PREFIXES: &[&str] = &[
+    "runtime.goPanicIndex",
+    "runtime.goPanicSlice",
+    "runtime.panicIndex",
+    "runtime.panicSlice",
+];
+
+/// Functions that hash `(key, seed, ...)`, called by name: `internal/runtime/maps` from Go 1.27
+/// on (`runtime_fast64.go`, `memhash_*.go`), the runtime's `alg.go` where a profile-guided build inlines the hasher.
+const HASH_PREFIXES: &[&str] = &[
+    "internal/runtime/maps.MemHash",
+    "internal/runtime/maps.memHash",
+    "runtime.memhash",
+    "runtime.strhash",
+];
+
+impl Callee {
+    /// Classifies a function by its name in the binary's own tables.
+    pub(super) fn of(name: Option<&str>, grow_work: Option<&str>) -> Self {
+        let Some(name) = name else {
+            return Self::Other;
+        };
+        if grow_work == Some(name) {
+            return Self::GrowWork;
+        }
+        // Functions in assembly that take their arguments on the stack; the symbol table says so, pclntab does not.
+        let plain = name.strip_suffix(".abi0").unwrap_or(name);
+        let starts_with_any = |prefixes: &[&str]| prefixes.iter().any(|p| plain.starts_with(p));
+        if NEVER_RETURN.contains(&plain) || starts_with_any(NEVER_RETURN_PREFIXES) {
+            Self::NeverReturns
+        } else if matches!(plain, "runtime.morestack" | "runtime.morestack_noctxt") {
+            Self::Morestack
+        } else if plain == name && starts_with_any(HASH_PREFIXES) {
+            Self::Hash
+        } else if matches!(
+            plain,
+            "runtime.noescape" | "internal/abi.NoEscape" | "runtime.stringStructOf"
+        ) {
+            Self::Identity
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_known_by_their_full_name() {
+        let of = |name| Callee::of(Some(name), Some("runtime.growWork_fast64"));
+        assert_eq!(of("runtime.panicIndexU"), Callee::NeverReturns);
+        assert_eq!(of("internal/runtime/maps.fatal"), Callee::NeverReturns);
+        assert_eq!(of("runtime.panicCheck1"), Callee::Other);
+        assert_eq!(of("runtime.morestack_noctxt.abi0"), Callee::Morestack);
+        assert_eq!(of("runtime.growWork_fast64"), Callee::GrowWork);
+        assert_eq!(of("runtime.growWork"), Callee::Other);
+        assert_eq!(Callee::of(None, None), Callee::Other);
+    }
+
+    #[test]
+    fn a_hash_function_of_the_assembler_convention_is_not_taken_for_one_of_gos() {
+        let of = |name| Callee::of(Some(name), None);
+        assert_eq!(of("internal/runtime/maps.memHash64AES"), Callee::Hash);
+        assert_eq!(of("internal/runtime/maps.memHash64AES.abi0"), Callee::Other);
+    }
+}

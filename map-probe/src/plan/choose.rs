@@ -1,0 +1,272 @@
+//! Which instructions to probe.
+//!
+//! The site of a function is an instruction that
+//! - every path from hashing to a return passes exactly once: it lies on all of them and in no cycle;
+//! - only hashed operations pass: the hash is known there, whichever path led to it;
+//! - sees the map as the search will see it: since hashing nothing was called, and nothing stored but to our own
+//!   stack and to the header's field that says it is being written to;
+//! - finds type, map, key and hash in registers or one window of the stack;
+//!
+//! and among those the cheapest to trap on, with the fewest words of the stack to read, first in the function.
+//! Go preempts between any two instructions of these functions as it always does: none of them has a region that
+//! is restarted from its beginning (only `runtime/internal/atomic` and the write barrier have).
+//!
+//! Paths that end in a panic or throw do not count: such an operation may be counted or not.
+
+use iced_x86::{Formatter, IntelFormatter};
+use map_probe_common::site::{KeyForm, Place, Role, Site};
+
+use super::callee::Callee;
+use super::cfg::{Cfg, Node};
+use super::cost::{self, Kernel};
+use super::facts::Facts;
+use super::flow::Flow;
+use super::place::{NotFound, Places, locate};
+use super::reason::Reason;
+use super::value::State;
+use super::value::Value::{self, Hash, Key, KeyLen, Map, Typ};
+use super::{Cost, MapFunction, PlannedSite};
+use crate::target::{Function, GoMaps};
+
+/// Plans one function: its site, and for classic inserts and deletes those after the calls that evacuate.
+pub(super) fn sites(
+    function: &MapFunction,
+    code: &Function<'_>,
+    maps: &GoMaps,
+    resolve: &dyn Fn(u64) -> Option<String>,
+    kernel: Kernel,
+) -> Result<Vec<PlannedSite>, Reason> {
+    let cfg = Cfg::new(code.code, code.address, resolve, function.grow_work)?;
+    let flow = Flow::new(&cfg, Facts::new(function, maps))?;
+    let chooser = Chooser {
+        function,
+        code,
+        kernel,
+        cfg: &cfg,
+        flow: &flow,
+    };
+    let mut sites = vec![chooser.search_site()?];
+    sites.extend(chooser.evacuation_sites()?);
+    Ok(sites)
+}
+
+struct Chooser<'a> {
+    function: &'a MapFunction,
+    code: &'a Function<'a>,
+    kernel: Kernel,
+    cfg: &'a Cfg,
+    flow: &'a Flow<'a>,
+}
+
+/// An instruction that fulfils all conditions.
+struct Candidate {
+    index: usize,
+    cost: Cost,
+    places: Places,
+}
+
+impl Candidate {
+    /// Least is best. A trap on a call costs a little more than on other emulated instructions.
+    fn rank(&self, node: &Node) -> (Cost, bool, u8, usize) {
+        let is_call = node.callee.is_some();
+        (self.cost, is_call, self.places.stack_words, self.index)
+    }
+}
+
+impl Chooser<'_> {
+    fn search_site(&self) -> Result<PlannedSite, Reason> {
+        let nodes = 0..self.cfg.nodes.len();
+        let calls: Vec<usize> = nodes
+            .clone()
+            .filter(|&index| self.flow.is_hash_call(index))
+            .collect();
+        if calls.is_empty() {
+            return Err(Reason::NoHash);
+        }
+        // Where hashing begins: reading the seed, on the paths too on which the hash is computed in place.
+        let mut origins = calls;
+        origins.extend(nodes.clone().filter(|&index| self.flow.reads_seed(index)));
+
+        let mut best: Option<Candidate> = None;
+        let mut reason = Reason::TooLate;
+        for index in nodes {
+            let node = &self.cfg.nodes[index];
+            let Some(state) = self.flow.before(index) else {
+                continue;
+            };
+            if state.changed || node.in_cycle || !state.holds(Hash) {
+                continue;
+            }
+            match self.candidate(index, state, &origins) {
+                Ok(candidate) => {
+                    let rank = |c: &Candidate| c.rank(&self.cfg.nodes[c.index]);
+                    if best.as_ref().is_none_or(|b| rank(&candidate) < rank(b)) {
+                        best = Some(candidate);
+                    }
+                }
+                Err(why) => reason = why,
+            }
+        }
+        let role = match self.function.grow_work {
+            Some(_) => Role::SearchOrDefer,
+            None => Role::Search,
+        };
+        best.map(|best| self.site(&best, role)).ok_or(reason)
+    }
+
+    fn candidate(
+        &self,
+        index: usize,
+        state: &State,
+        origins: &[usize],
+    ) -> Result<Candidate, Reason> {
+        let places = self.locate(state, self.wanted(true))?;
+        let cost = self.cost(index)?;
+        let missed = self
+            .cfg
+            .reachable(origins.iter().copied(), Some(index))
+            .into_iter()
+            .zip(&self.cfg.nodes)
+            .any(|(reached, node)| reached && node.is_return());
+        if missed {
+            return Err(Reason::NotOnAllPaths);
+        }
+        Ok(Candidate {
+            index,
+            cost,
+            places,
+        })
+    }
+
+    /// After each call that evacuates, the best instruction of those that follow it without a branch, another way in,
+    /// another call or a change of the map: operations pass them exactly when the call returns to them.
+    ///
+    /// `mapdelete_fast32` and `_fast64` have no more use for the hash by then, and do not keep it: there it has to
+    /// be remembered from the first site. (Type, map and key could not be: they move with the stack.)
+    fn evacuation_sites(&self) -> Result<Vec<PlannedSite>, Reason> {
+        let Some(name) = self.function.grow_work else {
+            return Ok(Vec::new());
+        };
+        let calls: Vec<usize> = (0..self.cfg.nodes.len())
+            .filter(|&index| self.cfg.nodes[index].callee == Some(Callee::GrowWork))
+            .collect();
+        if calls.is_empty() {
+            return Err(Reason::NoGrowWork { name });
+        }
+        calls
+            .into_iter()
+            .map(|call| {
+                self.after_call(call)
+                    .map(|best| self.site(&best, Role::AfterEvacuation))
+                    .ok_or(Reason::LostByGrowWork {
+                        name,
+                        offset: self.cfg.nodes[call].offset,
+                    })
+            })
+            .collect()
+    }
+
+    fn after_call(&self, call: usize) -> Option<Candidate> {
+        let mut best: Option<Candidate> = None;
+        let mut previous = call;
+        while let &[index] = self.cfg.nodes[previous].successors.as_slice() {
+            let node = &self.cfg.nodes[index];
+            if node.predecessors != [previous] {
+                break;
+            }
+            let state = self.flow.before(index)?;
+            let with_hash = self.locate(state, self.wanted(true));
+            let places = with_hash.or_else(|_| self.locate(state, self.wanted(false)));
+            if let (Ok(places), Ok(cost)) = (places, self.cost(index)) {
+                let candidate = Candidate {
+                    index,
+                    cost,
+                    places,
+                };
+                let rank = |c: &Candidate| (c.places.hash == Place::NONE, c.cost);
+                if best.as_ref().is_none_or(|b| rank(&candidate) < rank(b)) {
+                    best = Some(candidate);
+                }
+            }
+            if node.callee.is_some() || self.flow.changes_map(index) {
+                break;
+            }
+            previous = index;
+        }
+        best
+    }
+
+    fn wanted(&self, hash: bool) -> &'static [Value] {
+        match (self.function.key_form == KeyForm::String, hash) {
+            (true, true) => &[Typ, Map, Key, KeyLen, Hash],
+            (true, false) => &[Typ, Map, Key, KeyLen],
+            (false, true) => &[Typ, Map, Key, Hash],
+            (false, false) => &[Typ, Map, Key],
+        }
+    }
+
+    fn locate(&self, state: &State, wanted: &[Value]) -> Result<Places, Reason> {
+        locate(&self.flow.facts, state, wanted).map_err(|not_found| match not_found {
+            NotFound::Scattered => Reason::Scattered,
+            NotFound::Missing(value) => Reason::Missing {
+                value: match value {
+                    Typ => "type",
+                    Map => "map",
+                    Key => "key",
+                    KeyLen => "key's length",
+                    _ => "hash",
+                },
+            },
+        })
+    }
+
+    fn cost(&self, index: usize) -> Result<Cost, Reason> {
+        let node = &self.cfg.nodes[index];
+        self.code
+            .code
+            .get(node.offset..node.offset + node.instruction.len())
+            .and_then(|bytes| cost::of(bytes, self.kernel))
+            .ok_or(Reason::NotProbeable)
+    }
+
+    fn site(&self, best: &Candidate, role: Role) -> PlannedSite {
+        let node = &self.cfg.nodes[best.index];
+        let places = &best.places;
+        let place = |Place(number)| number;
+        PlannedSite {
+            address: self.code.address.wrapping_add(node.offset as u64),
+            offset: node.offset as u64,
+            instruction: printed(node),
+            cost: best.cost,
+            role,
+            site: Site {
+                stack_offset: places.stack_offset,
+                stack_words: places.stack_words,
+                op: self.function.op as u8,
+                key_form: self.function.key_form as u8,
+                role: role as u8,
+                search: self.function.search,
+                typ: place(places.typ),
+                map: place(places.map),
+                key: place(places.key),
+                key_len: place(places.key_len),
+                hash: place(places.hash),
+                reserved: [0; 2],
+            },
+        }
+    }
+}
+
+fn printed(node: &Node) -> String {
+    let mut formatter = IntelFormatter::new();
+    let options = formatter.options_mut();
+    options.set_hex_prefix("0x");
+    options.set_hex_suffix("");
+    options.set_uppercase_hex(false);
+    options.set_branch_leading_zeros(false);
+    options.set_show_branch_size(false);
+    options.set_space_after_operand_separator(true);
+    let mut text = String::new();
+    formatter.format(&node.instruction, &mut text);
+    text
+}
