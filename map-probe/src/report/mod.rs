@@ -1,3 +1,9 @@
 //! What is reported: plain data, and one file per output format.
 
+pub mod counts;
+pub mod json;
 pub mod model;
+#[cfg(test)]
+mod sample;
+pub mod summary;
+pub mod words;
