@@ -52,7 +52,9 @@ impl Rows {
     /// The operations on maps of one class.
     #[must_use]
     pub fn total_of(&self, class: Class) -> u64 {
-        sum(self.of(class).flat_map(|(_, depths)| depths.values().copied()))
+        sum(self
+            .of(class)
+            .flat_map(|(_, depths)| depths.values().copied()))
     }
 
     /// The rows of one class.
@@ -268,7 +270,12 @@ mod tests {
         let names: Vec<_> = interval
             .by_type
             .iter()
-            .map(|of_type| (of_type.name.as_deref().expect("named"), of_type.rows.total()))
+            .map(|of_type| {
+                (
+                    of_type.name.as_deref().expect("named"),
+                    of_type.rows.total(),
+                )
+            })
             .collect();
         assert_eq!(names, [("b", 4), ("c", 2), ("a", 1)]);
         let quality = Quality {

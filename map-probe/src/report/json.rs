@@ -240,7 +240,10 @@ mod tests {
             },
         });
         let mut found = document["operations"][0].clone();
-        let mean = found["depth"].as_object_mut().expect("an object").remove("mean");
+        let mean = found["depth"]
+            .as_object_mut()
+            .expect("an object")
+            .remove("mean");
         let mean = mean.expect("a mean").as_f64().expect("a number");
         let examined = 1_142_345 + 2 * 50_000 + 3 * 5_000 + 4 * 2_960 + 20 * 25 + 40 * 15;
         assert!((mean - f64::from(examined) / 1_200_345.0).abs() < 1e-12);
@@ -273,7 +276,10 @@ mod tests {
             .as_array()
             .expect("rows")
             .iter()
-            .map(|row| [&row["op"], &row["outcome"], &row["class"]].map(|word| word.as_str().expect("a word")))
+            .map(|row| {
+                [&row["op"], &row["outcome"], &row["class"]]
+                    .map(|word| word.as_str().expect("a word"))
+            })
             .collect();
         let expected = [
             ["lookup", "hit", "table"],
@@ -289,12 +295,18 @@ mod tests {
         let document: Value = serde_json::from_str(&line(&sample::report())).expect("JSON");
         let count = |rows: &Value| -> u64 {
             let rows = rows.as_array().expect("rows").iter();
-            rows.map(|row| row["count"].as_u64().expect("a count")).sum()
+            rows.map(|row| row["count"].as_u64().expect("a count"))
+                .sum()
         };
         let all = document["quality"]["operations"].as_u64().expect("a count");
         assert_eq!(count(&document["operations"]), all);
         let types = document["by_type"].as_array().expect("types").iter();
-        assert_eq!(types.map(|of_type| count(&of_type["operations"])).sum::<u64>(), all);
+        assert_eq!(
+            types
+                .map(|of_type| count(&of_type["operations"]))
+                .sum::<u64>(),
+            all
+        );
     }
 
     #[test]
@@ -306,7 +318,10 @@ mod tests {
             .iter()
             .map(|of_type| of_type["type"].as_str())
             .collect();
-        assert_eq!(names, [Some("map[string]*main.Order"), Some("map[int]bool"), None]);
+        assert_eq!(
+            names,
+            [Some("map[string]*main.Order"), Some("map[int]bool"), None]
+        );
     }
 
     #[test]
@@ -319,6 +334,9 @@ mod tests {
         let mut document = Vec::new();
         write_document(&mut document, &report).expect("memory can be written to");
         let document: Value = serde_json::from_slice(&document).expect("JSON");
-        assert_eq!(document, serde_json::from_str::<Value>(&line).expect("JSON"));
+        assert_eq!(
+            document,
+            serde_json::from_str::<Value>(&line).expect("JSON")
+        );
     }
 }

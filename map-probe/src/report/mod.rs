@@ -6,4 +6,5 @@ pub mod model;
 #[cfg(test)]
 mod sample;
 pub mod summary;
+pub mod text;
 pub mod words;

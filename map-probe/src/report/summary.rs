@@ -44,17 +44,38 @@ impl Summary {
                 histogram.saturating_record_n(u64::from(*depth), *count);
             }
         }
-        let percentile = |per_mille| percentile(&histogram, per_mille).min(max);
+        let count = histogram.len();
+        // hdrhistogram's own quantiles multiply floats, and so can be one operation off at an exact share.
+        let ranks = [500, 900, 990, 999].map(|per_mille| rank(count, per_mille));
+        let mut percentiles = [max; 4];
+        let (mut seen, mut examined) = (0_u128, 0_u128);
+        for recorded in histogram.iter_recorded() {
+            let depth = recorded.value_iterated_to().min(u64::from(max));
+            let operations = u128::from(recorded.count_at_value());
+            for (percentile, rank) in percentiles.iter_mut().zip(ranks) {
+                if seen < rank && rank <= seen + operations {
+                    *percentile = u32::try_from(depth).unwrap_or(max);
+                }
+            }
+            seen += operations;
+            examined = examined.saturating_add(u128::from(depth) * operations);
+        }
+        let [p50, p90, p99, p999] = percentiles;
         Some(Self {
-            count: histogram.len(),
-            mean: mean(&histogram),
-            p50: percentile(500),
-            p90: percentile(900),
-            p99: percentile(990),
-            p999: percentile(999),
+            count,
+            mean: examined as f64 / count as f64,
+            p50,
+            p90,
+            p99,
+            p999,
             max,
         })
     }
+}
+
+/// How many operations are at least that share of all, rounded up.
+fn rank(count: u64, per_mille: u64) -> u128 {
+    (u128::from(count) * u128::from(per_mille)).div_ceil(1000)
 }
 
 /// An empty histogram that tells all depths up to `max` apart (see [`EXACT_UP_TO`]), with no more memory than that takes.
@@ -63,27 +84,6 @@ fn histogram_up_to(max: u32) -> Histogram<u64> {
     let digits = (1..5).find(enough).unwrap_or(5);
     Histogram::new_with_bounds(1, u64::from(max).max(2), digits)
         .expect("low is 1, high at least 2, and there are at most 5 digits")
-}
-
-/// hdrhistogram's own quantiles multiply floats, and so can be one operation off at an exact share.
-fn percentile(histogram: &Histogram<u64>, per_mille: u64) -> u32 {
-    let rank = (u128::from(histogram.len()) * u128::from(per_mille)).div_ceil(1000);
-    let mut seen = 0_u128;
-    for recorded in histogram.iter_recorded() {
-        seen += u128::from(recorded.count_at_value());
-        if seen >= rank {
-            return u32::try_from(recorded.value_iterated_to()).unwrap_or(u32::MAX);
-        }
-    }
-    0
-}
-
-fn mean(histogram: &Histogram<u64>) -> f64 {
-    let examined = histogram.iter_recorded().fold(0_u128, |sum, recorded| {
-        let depth = u128::from(recorded.value_iterated_to());
-        sum.saturating_add(depth * u128::from(recorded.count_at_value()))
-    });
-    examined as f64 / histogram.len() as f64
 }
 
 /// Operations with a depth within a range, both ends included.
