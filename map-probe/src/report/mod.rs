@@ -4,7 +4,7 @@ pub mod counts;
 pub mod json;
 pub mod model;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod summary;
 pub mod text;
 pub mod words;
