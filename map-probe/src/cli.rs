@@ -206,16 +206,33 @@ fn wrong_usage(error: &clap::Error) -> Failure {
     const MORE: &str = "`map-probe --help` explains all options, with examples";
     let rendered = error.render().to_string();
     let mut paragraphs = rendered.split("\n\n");
-    let message = paragraphs.next().unwrap_or_default().trim_end();
-    let message = message.strip_prefix("error: ").unwrap_or(message);
-    let hint = match error.kind() {
-        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument if !message.contains("'-") => {
-            "a command to start goes after --: map-probe -- COMMAND ARGS...".to_owned()
-        }
-        _ => {
-            let tip = paragraphs.find_map(|paragraph| paragraph.trim_start().strip_prefix("tip: "));
-            tip.map_or(MORE.to_owned(), |tip| format!("{}; {MORE}", tip.trim_end()))
-        }
+    let message: Vec<_> = paragraphs
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .map(str::trim)
+        .collect();
+    let message = message.join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    // What is wrong with a value, and then what to write instead: see `values`.
+    if error.kind() == ErrorKind::ValueValidation
+        && let Some((message, hint)) = message.split_once("; write ")
+    {
+        return Failure::new(Status::Usage, message).hint(format!("write {hint}"));
+    }
+    let stray = matches!(
+        error.kind(),
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
+    ) && !message.contains("'-");
+    let hint = if stray && message.contains("'sites'") {
+        "`sites` goes with no other target or option: map-probe sites BINARY".to_owned()
+    } else if stray {
+        "a command to start goes after --: map-probe -- COMMAND ARGS...".to_owned()
+    } else {
+        let tip = paragraphs
+            .flat_map(str::lines)
+            .find_map(|line| line.trim_start().strip_prefix("tip: a similar "));
+        tip.map_or(MORE.to_owned(), |tip| format!("a similar {tip}; {MORE}"))
     };
     Failure::new(Status::Usage, message).hint(hint)
 }

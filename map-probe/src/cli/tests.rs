@@ -92,7 +92,7 @@ fn no_target_is_refused_with_both_ways_to_name_one() {
 #[test]
 fn a_process_and_a_command_exclude_each_other() {
     assert!(refused("map-probe --pid 1 -- ./server").contains("cannot be used with"));
-    refused("map-probe --pid 1 sites ./server");
+    assert!(refused("map-probe --pid 1 sites ./server").contains("map-probe sites BINARY"));
 }
 
 #[test]
@@ -113,12 +113,18 @@ fn values_that_make_no_sense_are_refused_with_what_would() {
         ("map-probe --pid -1", "'-1'"),
         ("map-probe --pid self", "'self'"),
         ("map-probe --pid 1 --duration 0s", "no time at all"),
-        ("map-probe --pid 1 --duration 10", "10s"),
+        (
+            "map-probe --pid 1 --duration 10",
+            "\n\nhint: write a number and its unit, like 500ms, 10s",
+        ),
         ("map-probe --pid 1 --interval 1ns", "10ms"),
         ("map-probe --pid 1 --max-overhead 1", "0.5%"),
         ("map-probe --pid 1 --max-overhead 101%", "from 0.1% to 100%"),
         ("map-probe --pid 1 --format xml", "ndjson"),
-        ("map-probe --pid 1 --formt json", "--format"),
+        (
+            "map-probe --pid 1 --formt json",
+            "hint: a similar argument exists: '--format'",
+        ),
     ] {
         let story = refused(line);
         assert!(story.contains(words), "{line}: {story}");

@@ -1,4 +1,6 @@
 //! Values as people write them: `500ms`, `1m30s`, `0.5%`, `off`.
+//!
+//! An error is what is wrong with the value, and after `; write ` what to write instead: the hint.
 
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         return Err(format!("no time at all; {EXAMPLES}"));
     }
     if duration > LONGEST {
-        return Err("more than a year".to_owned());
+        return Err("more than a year; write a shorter time".to_owned());
     }
     Ok(duration)
 }
@@ -33,13 +35,13 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
     if interval < SHORTEST_INTERVAL {
         let shortest = SHORTEST_INTERVAL.as_millis();
-        return Err(format!("less than {shortest}ms, the shortest there is"));
+        return Err(format!("too short; write {shortest}ms or more"));
     }
     Ok(interval)
 }
 
 pub(super) fn max_overhead(text: &str) -> Result<MaxOverhead, String> {
-    const EXAMPLES: &str = "write a share from 0.1% to 100%, like 1% or 0.5%, or off";
+    const EXAMPLES: &str = "no such share; write one from 0.1% to 100%, like 1% or 0.5%, or off";
     if text.eq_ignore_ascii_case("off") {
         return Ok(MaxOverhead::Off);
     }

@@ -1,7 +1,6 @@
 //! The words of a report: every format and `--help` say the same.
 
 use map_probe_common::op::{Class, Op, Outcome};
-use map_probe_common::quality::Cause;
 
 /// `lookup`, `insert`, `delete`.
 #[must_use]
@@ -30,30 +29,6 @@ pub const fn class(class: Class) -> &'static str {
     match class {
         Class::Table => "table",
         Class::Small => "small",
-    }
-}
-
-/// The counter of a report's quality that a cause is part of.
-#[must_use]
-pub const fn counter(cause: Cause) -> &'static str {
-    match cause {
-        Cause::TableFull | Cause::UnknownSite => "lost",
-        Cause::Fault => "faults",
-        Cause::Torn => "torn",
-        Cause::Bound | Cause::Undecidable => "truncated",
-    }
-}
-
-/// What happened to an operation that was seen and is in no row.
-#[must_use]
-pub const fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::TableFull => "a table of the kernel side had no room",
-        Cause::UnknownSite => "a probe fired that the kernel side has no site for",
-        Cause::Fault => "memory of the target could not be read",
-        Cause::Torn => "the map changed while it was walked",
-        Cause::Bound => "the walk reached its bound",
-        Cause::Undecidable => "the kernel side cannot compare keys of this type",
     }
 }
 

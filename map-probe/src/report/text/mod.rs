@@ -92,13 +92,12 @@ fn small(report: &Report, style: Style) -> String {
             parts.push(format!("{} {}", words::op(op), of_op.join(", ")));
         }
     }
-    let mut text = match (parts.is_empty(), report.small_counted) {
-        (true, true) => "no operations".to_owned(),
-        (true, false) => "not counted where there is nothing to probe".to_owned(),
-        (false, _) => parts.join("; "),
-    };
-    if !parts.is_empty() && !report.small_counted {
-        text += " (not all: some end before they reach a probe)";
+    let mut text = parts.join("; ");
+    if parts.is_empty() {
+        text.push_str("no operations");
+    }
+    if !report.small_counted {
+        text.push_str(" (not all are seen: some end before they reach a probe)");
     }
     paragraph(style, label, 14, Ink::Plain, &text)
 }
