@@ -92,13 +92,14 @@ fn small(report: &Report, style: Style) -> String {
             parts.push(format!("{} {}", words::op(op), of_op.join(", ")));
         }
     }
-    let mut text = parts.join("; ");
-    if parts.is_empty() {
-        text.push_str("no operations");
-    }
-    if !report.small_counted {
-        text.push_str(" (not all are seen: some end before they reach a probe)");
-    }
+    let text = match (parts.join("; "), report.small_counted) {
+        (none, true) if none.is_empty() => "no operations".to_owned(),
+        (none, false) if none.is_empty() => {
+            "none seen (some end before they reach a probe)".to_owned()
+        }
+        (parts, true) => parts,
+        (parts, false) => format!("{parts} (not all: some end before they reach a probe)"),
+    };
     paragraph(style, label, 14, Ink::Plain, &text)
 }
 

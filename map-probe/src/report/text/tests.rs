@@ -41,7 +41,7 @@ const WHOLE: &str = "\
   map[int]bool                                  34,222        1.12      2      2
   type unknown                                      15       40.00     40     40
 
-  small maps  lookup 76 hit (not all are seen: some end before they reach a probe)
+  small maps  lookup 76 hit (not all: some end before they reach a probe)
   quality     6 operations seen but in no row:
               3 faults (memory of the target could not be read)
               2 torn (the map changed while it was walked)
@@ -110,7 +110,7 @@ const IDLE: &str = "\
 
   no operations on tables in this time
 
-  small maps  no operations (not all are seen: some end before they reach a probe)
+  small maps  none seen (some end before they reach a probe)
   quality     every operation on a table counted exactly
 
 ";
