@@ -68,7 +68,7 @@ fn header(report: &Report, window: &str, rule: &str, style: Style) -> String {
         .push(Ink::Strong, &shorten_middle(name, 20, style))
         .push(Ink::Faint, &format!(" ({})", report.target.pid))
         .push(Ink::Faint, &dot)
-        .push(Ink::Strong, &format!("{} operations", exact(operations)))
+        .push(Ink::Strong, &plural(operations, "operation"))
         .push(Ink::Faint, &dot)
         .push(Ink::Strong, &format!("{rate}/s "));
     let rest = rule.repeat(line.left());
@@ -109,13 +109,13 @@ fn quality(report: &Report, style: Style) -> String {
     let quality = &report.counts.quality;
     let missing = quality.missing();
     let functions = report.target.not_covered.len();
+    let which = if report.small_counted {
+        ""
+    } else {
+        " on tables"
+    };
     if missing == 0 && functions == 0 {
-        let which = if report.small_counted {
-            ""
-        } else {
-            " on a table"
-        };
-        let text = format!("every operation{which} counted exactly");
+        let text = format!("all operations{which} counted exactly");
         return paragraph(style, label, 14, Ink::Good, &text);
     }
     let mut causes = Vec::new();
@@ -150,9 +150,9 @@ fn quality(report: &Report, style: Style) -> String {
     }
     if functions > 0 {
         let rest = if missing == 0 {
-            "; all others counted exactly"
+            format!("; all others{which} counted exactly")
         } else {
-            ""
+            String::new()
         };
         let functions = plural(functions as u64, "map function");
         causes.push(format!(

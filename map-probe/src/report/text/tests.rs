@@ -91,7 +91,7 @@ const EXACT: &str = "\
   map[string]*main.Order                     1,200,330        1.06      2     20
 
   small maps  lookup 76 hit
-  quality     every operation counted exactly
+  quality     all operations counted exactly
 
 ";
 
@@ -111,9 +111,19 @@ const IDLE: &str = "\
   no operations on tables in this time
 
   small maps  none seen (some end before they reach a probe)
-  quality     every operation on a table counted exactly
+  quality     all operations on tables counted exactly
 
 ";
+
+#[test]
+fn functions_that_are_not_covered_are_said_beside_exact_counts() {
+    let mut report = sample::report();
+    report.counts.quality = Quality::default();
+    let screen = interval(&report, Style::plain(true));
+    let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = "1 map function not covered, operations there not seen; all others on tables counted exactly";
+    assert!(words.ends_with(said), "{screen}");
+}
 
 #[test]
 fn the_ten_most_frequent_types_are_listed_and_the_rest_is_counted() {
