@@ -2,6 +2,9 @@
 //!
 //! `ARCHITECTURE.md` follows one operation from the trap to the screen through these modules.
 
+pub mod cli;
+pub mod error;
+pub mod output;
 pub mod plan;
 pub mod report;
 pub mod target;

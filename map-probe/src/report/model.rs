@@ -1,51 +1,6 @@
-//! The data that every output format shows; `contract.md`'s words.
+//! The data that every output format shows.
 
-use std::collections::BTreeMap;
-
-use map_probe_common::op::{Class, Op, Outcome};
-
-/// Exact counts by depth: `depth -> operations`. Depths start at 1.
-pub type Depths = BTreeMap<u32, u64>;
-
-/// One kind of operation: what, with which outcome, on which class of map.
-pub type RowKey = (Op, Outcome, Class);
-
-/// Operations by kind and depth.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rows(pub BTreeMap<RowKey, Depths>);
-
-/// Operations on maps of one type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TypeRows {
-    /// The type as Go's `%T` prints it; `None` if unknown.
-    pub name: Option<String>,
-    /// Its operations.
-    pub rows: Rows,
-}
-
-/// Everything counted in one window of time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// The whole process.
-    pub operations: Rows,
-    /// By type, most operations first.
-    pub by_type: Vec<TypeRows>,
-    /// Operations that are in no row, by cause.
-    pub quality: Quality,
-}
-
-/// Operations seen that are in no row. All zero: the counts are exact.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quality {
-    /// Not recorded: a table was full, or a probe fired without a site.
-    pub lost: u64,
-    /// Memory of the target could not be read.
-    pub faults: u64,
-    /// The map changed under the walk.
-    pub torn: u64,
-    /// The walk reached its bound, or the key's equality cannot be decided.
-    pub truncated: u64,
-}
+pub use super::counts::{Counts, Depths, Quality, RowKey, Rows, TypeRows};
 
 /// The target as a report names it.
 #[derive(Clone, Debug)]
@@ -83,4 +38,12 @@ pub struct Report {
     pub small_counted: bool,
     /// What was counted.
     pub counts: Counts,
+}
+
+impl Report {
+    /// A count as operations per second of attached time; `None` without any.
+    #[must_use]
+    pub fn per_second(&self, operations: u64) -> Option<f64> {
+        (self.attached_seconds > 0.0).then(|| operations as f64 / self.attached_seconds)
+    }
 }

@@ -1,0 +1,241 @@
+//! The command line: flags, what they say about themselves, and what is refused.
+
+mod help;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::values::MaxOverhead;
+use crate::error::{Failure, Status};
+use crate::output::Format;
+
+/// What the user asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// Probe a target and report.
+    Probe(Probe),
+    /// Print what would be probed in a binary.
+    Sites(Sites),
+    /// `--help` or `--version`: [`clap::Error::print`] it, and be done.
+    Explain(clap::Error),
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct Probe {
+    /// Whom to probe.
+    pub target: Target,
+    /// How long; `None`: until Ctrl-C or until the target exits.
+    pub duration: Option<Duration>,
+    /// How long an interval is.
+    pub interval: Duration,
+    /// How to report.
+    pub format: Format,
+    /// Where to; `None`: standard output.
+    pub output: Option<PathBuf>,
+    /// How much of the kernel side's own log to show: 0 none, 1 `-v`, 2 `-vv`.
+    pub verbosity: u8,
+}
+
+/// Whom to probe.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A running process.
+    Pid(i32),
+    /// A command to start, with its arguments; never empty.
+    Command(Vec<OsString>),
+}
+
+/// `map-probe sites`.
+#[derive(Args, Debug)]
+pub struct Sites {
+    /// The Go program's file.
+    pub binary: PathBuf,
+    /// How to print the sites.
+    #[arg(long, value_enum, default_value_t = SitesFormat::Text)]
+    pub format: SitesFormat,
+}
+
+/// How sites are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SitesFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Parser)]
+#[command(
+    name = "map-probe",
+    version,
+    about = "Shows how deep every map operation of a running Go program has to probe",
+    long_about = help::ABOUT,
+    after_help = "`map-probe --help` explains more: examples, what a report says, what it needs and costs.",
+    after_long_help = help::MORE,
+    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe sites <BINARY> [--format text|json]",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    subcommand: Option<Sub>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Sub {
+    /// Print what would be probed in a Go program, without touching a process or needing root
+    Sites(Sites),
+}
+
+#[derive(Args)]
+struct Options {
+    /// Probe this running process
+    #[arg(long, value_name = "PID", conflicts_with = "command", value_parser = clap::value_parser!(i32).range(1..))]
+    pid: Option<i32>,
+
+    /// End after this time, like 500ms, 10s or 1m30s [default: at Ctrl-C or when the target exits]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    duration: Option<Duration>,
+
+    /// Report this often
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval)]
+    interval: Duration,
+
+    /// How to report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Auto)]
+    format: ReportFormat,
+
+    /// Bound how much the target is slowed down: `off` traces every operation
+    ///
+    /// This version cannot keep a bound yet, so any share like 1% or 0.5% is refused.
+    #[arg(long, value_name = "SHARE|off", default_value = "off", value_parser = values::max_overhead)]
+    max_overhead: MaxOverhead,
+
+    /// Write the report to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Show the kernel side's own log, for debugging a probe site; -vv shows more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Start this command and probe it from its first map operation
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ReportFormat {
+    /// The live dashboard on a terminal, otherwise text; in this version always text
+    Auto,
+    /// The live dashboard; not in this version
+    Tui,
+    /// A block of text per interval, and one for the whole run
+    Text,
+    /// One JSON document for the whole run
+    Json,
+    /// One JSON document a line per interval, and one for the whole run
+    Ndjson,
+}
+
+/// Understands a command line, the program's name included.
+///
+/// # Errors
+/// When it is wrong, or asks for something that this version does not have.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, Failure> {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(error) if error.use_stderr() => return Err(wrong_usage(&error)),
+        Err(error) => return Ok(Request::Explain(error)),
+    };
+    match line.subcommand {
+        Some(Sub::Sites(sites)) => Ok(Request::Sites(sites)),
+        None => line.options.probe().map(Request::Probe),
+    }
+}
+
+impl Options {
+    fn probe(self) -> Result<Probe, Failure> {
+        if let MaxOverhead::Percent(percent) = self.max_overhead {
+            let message =
+                format!("--max-overhead {percent}%: this version cannot keep a bound yet");
+            return Err(Failure::new(Status::Usage, message)
+                .hint("give --max-overhead off to trace every operation, at about 1 µs each"));
+        }
+        let format = match self.format {
+            ReportFormat::Auto | ReportFormat::Text => Format::Text,
+            ReportFormat::Json => Format::Json,
+            ReportFormat::Ndjson => Format::Ndjson,
+            ReportFormat::Tui => {
+                return Err(Failure::new(
+                    Status::Usage,
+                    "--format tui: this version has no dashboard yet",
+                )
+                .hint("give --format text for a block of text per interval"));
+            }
+        };
+        let target = match self.pid {
+            Some(pid) => Target::Pid(pid),
+            None if self.command.is_empty() => {
+                return Err(Failure::new(Status::Usage, "no target: nothing to probe was given")
+                    .hint("give a running process with --pid PID, or a command to start after --: map-probe -- COMMAND"));
+            }
+            None => Target::Command(self.command),
+        };
+        Ok(Probe {
+            target,
+            duration: self.duration,
+            interval: self.interval,
+            format,
+            output: self.output,
+            verbosity: self.verbose.min(2),
+        })
+    }
+}
+
+/// clap's message in the form of all our errors.
+fn wrong_usage(error: &clap::Error) -> Failure {
+    const MORE: &str = "`map-probe --help` explains all options, with examples";
+    let rendered = error.render().to_string();
+    let mut paragraphs = rendered.split("\n\n");
+    let message: Vec<_> = paragraphs
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .map(str::trim)
+        .collect();
+    let message = message.join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    // What is wrong with a value, and then what to write instead: see `values`.
+    if error.kind() == ErrorKind::ValueValidation
+        && let Some((message, hint)) = message.split_once("; write ")
+    {
+        return Failure::new(Status::Usage, message).hint(format!("write {hint}"));
+    }
+    let stray = matches!(
+        error.kind(),
+        ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
+    ) && !message.contains("'-");
+    let hint = if stray && message.contains("'sites'") {
+        "`sites` goes with no other target or option: map-probe sites BINARY".to_owned()
+    } else if stray {
+        "a command to start goes after --: map-probe -- COMMAND ARGS...".to_owned()
+    } else {
+        let tip = paragraphs
+            .flat_map(str::lines)
+            .find_map(|line| line.trim_start().strip_prefix("tip: a similar "));
+        tip.map_or(MORE.to_owned(), |tip| format!("a similar {tip}; {MORE}"))
+    };
+    Failure::new(Status::Usage, message).hint(hint)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! What `--help` teaches beside the options.
+
+/// The first words.
+pub(super) const ABOUT: &str = "\
+Shows how deep every map operation of a running Go program has to probe.
+
+map-probe attaches to the map functions of an unmodified Go program. An eBPF program in the kernel follows each \
+lookup, insert and delete through the real map and counts how many buckets (Go up to 1.23) or groups (Go 1.24 and \
+later) it examines: its depth. Depth 1 is ideal; more means that the map is crowded, worn by deletes, or \
+that its keys hash badly.";
+
+/// After the options.
+pub(super) const MORE: &str = "\
+Examples:
+  map-probe --pid 4711                             a block of text a second, until Ctrl-C
+  map-probe --pid 4711 --duration 10s --format json --output report.json
+  map-probe --format ndjson -- ./server -port 80   from its first map operation on
+  map-probe sites ./server                         what would be probed; needs no root
+
+How to read a report:
+  lookup   hit or miss: the key was there, or not
+  insert   update or new: the key was there, or not
+  delete   hit or miss: the key was there, or not
+  table    maps of more than one bucket or group as the operation starts: all operations
+           on them are counted
+  small    maps that are nil, empty, or a single bucket or group: there is nothing to probe.
+           Many of these operations end before they reach a probe. \"small_counted\": true in a
+           JSON report says that all of them are counted all the same, false that not all are.
+  depth    buckets or groups examined before the operation ended; the first is depth 1. A
+           bucket allocated at the end was not examined. An insert that makes its map grow is
+           one operation, with the depth of its first search.
+  p99      99% of the operations have this depth or less (p50, p90 and p999 likewise)
+
+Quality: operations that were seen and yet are in no row. All zero: the counts are exact.
+  lost       a table of the kernel side had no room, or a probe fired that it has no site for
+  faults     memory of the target could not be read
+  torn       the map changed while it was walked
+  truncated  the walk reached its bound, or the kernel side cannot compare keys of this type
+
+Exit status:
+  0  done: at the end of --duration, on Ctrl-C, or when the target exited
+  1  internal error
+  2  wrong usage
+  3  the target cannot be probed: no Go program, unknown Go version or map layout, 32-bit
+  4  not permitted: a capability is missing, or the kernel is locked down
+  5  no such process, or it ended before the probes were in place
+
+What it needs:
+  Linux 6.6 or later on amd64, and root or the capabilities CAP_BPF and CAP_PERFMON, with
+  CAP_SYS_PTRACE for processes of other users.
+
+What it costs:
+  The target pays for each map operation while the probes are attached: about 0.6 to 1 µs.
+  A program that does little but map operations becomes several times slower, so mind what
+  you attach it to. Nothing is left behind: when map-probe ends, the target is as fast as ever.";

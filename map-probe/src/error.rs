@@ -1,0 +1,156 @@
+//! How the program ends, and how it says what went wrong.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The program's exit status. `--help` has the same table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// The report is complete.
+    Done = 0,
+    /// A bug, or a system call that should not fail.
+    Internal = 1,
+    /// The command line, or a file it names.
+    Usage = 2,
+    /// The target is nothing that can be probed: no Go, an unknown version of it, 32-bit.
+    NotProbeable = 3,
+    /// A capability is missing, or the kernel is locked down.
+    NotPermitted = 4,
+    /// No such process, or it ended before the probes were in place.
+    NoProcess = 5,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Why the program ends without a report: what failed, why, and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    status: Status,
+    message: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// What failed, in a sentence without a full stop.
+    #[must_use]
+    pub fn new(status: Status, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            cause: None,
+            hint: None,
+        }
+    }
+
+    /// Why: an error, with its own causes.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With which status the program ends.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Writes the whole story: the error, its causes, and after a blank line the hint.
+    ///
+    /// # Errors
+    /// When `out` cannot be written to.
+    pub fn explain(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "error: {self}")?;
+        let mut said = self.message.clone();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let words = error.to_string();
+            // Some errors repeat their cause in their own words.
+            if !said.contains(&words) {
+                writeln!(out, "  caused by: {words}")?;
+                said = words;
+            }
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            writeln!(out, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let cause = self.cause.as_deref()?;
+        Some(cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Because {
+        words: &'static str,
+        source: Option<io::Error>,
+    }
+
+    fn explained(failure: &Failure) -> String {
+        let mut out = Vec::new();
+        failure.explain(&mut out).expect("memory can be written to");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn an_error_is_what_failed_then_why_then_what_to_do() {
+        let cause = Because {
+            words: "the file is not readable",
+            source: Some(io::Error::other("stale handle")),
+        };
+        let failure = Failure::new(Status::Usage, "cannot start")
+            .caused_by(cause)
+            .hint("try another file");
+        let expected = "\
+error: cannot start
+  caused by: the file is not readable
+  caused by: stale handle
+
+hint: try another file
+";
+        assert_eq!(explained(&failure), expected);
+    }
+
+    #[test]
+    fn a_cause_is_not_said_twice() {
+        let cause = Because {
+            words: "cannot read: stale handle",
+            source: Some(io::Error::other("stale handle")),
+        };
+        let failure = Failure::new(Status::Internal, "cannot start").caused_by(cause);
+        let expected = "error: cannot start\n  caused by: cannot read: stale handle\n";
+        assert_eq!(explained(&failure), expected);
+    }
+}

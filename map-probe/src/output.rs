@@ -1,0 +1,311 @@
+//! Where reports go: standard output or a file, in one of the formats.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use crate::error::{Failure, Status};
+use crate::report::model::Report;
+use crate::report::{json, text};
+
+/// How reports are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people: a block per interval, and one for the whole run.
+    Text,
+    /// For programs: one document for the whole run.
+    Json,
+    /// For programs that follow along: one document a line per interval, and one for the whole run.
+    Ndjson,
+}
+
+/// Writes reports, each at once.
+pub struct Emitter {
+    format: Format,
+    style: text::Style,
+    out: Box<dyn Write>,
+    /// What `out` is, for messages.
+    name: String,
+    /// Nobody reads any more.
+    gone: bool,
+}
+
+impl Emitter {
+    /// Opens where the reports go: `file`, or standard output. Done before anything else, so that a bad path costs no run.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn open(format: Format, file: Option<&Path>) -> Result<Self, Failure> {
+        let unicode = utf8_locale(|name| env::var(name).ok());
+        let Some(path) = file else {
+            let style = style_of_stdout(unicode);
+            return Ok(Self::new(
+                format,
+                style,
+                Box::new(io::stdout()),
+                "standard output",
+            ));
+        };
+        let name = format!("'{}'", path.display());
+        let file = File::create(path).map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::NotFound => "create the directory first, or give another file with --output",
+                io::ErrorKind::IsADirectory => "give the name of a file, not of a directory, with --output",
+                _ => "give a file that you may write with --output, or leave it out for standard output",
+            };
+            Failure::new(Status::Usage, format!("cannot write the report to {name}"))
+                .caused_by(error)
+                .hint(hint)
+        })?;
+        Ok(Self::new(
+            format,
+            text::Style::plain(unicode),
+            Box::new(file),
+            &name,
+        ))
+    }
+
+    fn new(format: Format, style: text::Style, out: Box<dyn Write>, name: &str) -> Self {
+        Self {
+            format,
+            style,
+            out: Box::new(BufWriter::new(out)),
+            name: name.to_owned(),
+            gone: false,
+        }
+    }
+
+    /// Writes the report of one interval, in the formats that have those.
+    ///
+    /// [`ControlFlow::Break`] says that the reader is gone (`| head`): the run can end, quietly.
+    ///
+    /// # Errors
+    /// When it cannot be written for any other reason, such as a full disk.
+    pub fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        match self.format {
+            Format::Text => {
+                self.write(|out, style| out.write_all(text::interval(report, style).as_bytes()))
+            }
+            Format::Json => Ok(ControlFlow::Continue(())),
+            Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
+        }
+    }
+
+    /// Writes the report of the whole run. A reader that is gone misses nothing it wanted.
+    ///
+    /// # Errors
+    /// When it cannot be written for any other reason, such as a full disk.
+    pub fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        let written = match self.format {
+            Format::Text => {
+                self.write(|out, style| out.write_all(text::whole_run(report, style).as_bytes()))
+            }
+            Format::Json => self.write(|out, _| json::write_document(out, report)),
+            Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
+        };
+        written.map(|_| ())
+    }
+
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write, text::Style) -> io::Result<()>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        if self.gone {
+            return Ok(ControlFlow::Break(()));
+        }
+        let written = write(&mut self.out, self.style).and_then(|()| self.out.flush());
+        match written {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.gone = true;
+                // What is still buffered must not be tried again when this is dropped.
+                self.out = Box::new(io::sink());
+                Ok(ControlFlow::Break(()))
+            }
+            Err(error) => Err(Failure::new(
+                Status::Internal,
+                format!("cannot write the report to {}", self.name),
+            )
+            .caused_by(error)
+            .hint("make room there, or give another file with --output")),
+        }
+    }
+}
+
+/// Wider lines are harder to read.
+const WIDEST: usize = 100;
+
+fn style_of_stdout(unicode: bool) -> text::Style {
+    let stdout = io::stdout();
+    let plain = text::Style::plain(unicode);
+    if !stdout.is_terminal() {
+        return plain;
+    }
+    let width = terminal_size::terminal_size_of(&stdout).map_or(plain.width, |(columns, _)| {
+        usize::from(columns.0).clamp(1, WIDEST)
+    });
+    text::Style {
+        width,
+        colour: colour_wanted(|name| env::var(name).ok()),
+        unicode,
+    }
+}
+
+/// `NO_COLOR` (<https://no-color.org>) or a terminal that has none.
+fn colour_wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let refused = variable("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && variable("TERM").as_deref() != Some("dumb")
+}
+
+/// Whether the locale has characters beyond ASCII; the first variable that is set decides, as in POSIX.
+fn utf8_locale(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use std::fs;
+
+    fn intervals_and_end(format: Format) -> String {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("report");
+        let mut emitter = Emitter::open(format, Some(&path)).expect("the file can be written");
+        let mut interval = sample::report();
+        interval.is_final = false;
+        for _ in 0..2 {
+            let next = emitter.interval(&interval).expect("written");
+            assert_eq!(next, ControlFlow::Continue(()));
+        }
+        // Whoever reads along sees each interval as it ends.
+        let so_far = fs::read_to_string(&path).expect("the report");
+        assert_eq!(so_far.is_empty(), format == Format::Json);
+        emitter.finish(&sample::report()).expect("written");
+        let all = fs::read_to_string(&path).expect("the report");
+        assert!(all.starts_with(&so_far));
+        all
+    }
+
+    #[test]
+    fn text_has_a_block_per_interval_and_one_for_the_whole_run() {
+        let text = intervals_and_end(Format::Text);
+        assert_eq!(text.matches("lookup hit").count(), 3);
+        assert_eq!(text.matches("whole run").count(), 1);
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn json_is_one_document_for_the_whole_run() {
+        let document: serde_json::Value =
+            serde_json::from_str(&intervals_and_end(Format::Json)).expect("one document");
+        assert_eq!(document["final"], true);
+    }
+
+    #[test]
+    fn ndjson_is_a_document_per_interval_and_one_for_the_whole_run() {
+        let finals: Vec<_> = intervals_and_end(Format::Ndjson)
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).expect("JSON")["final"].clone()
+            })
+            .collect();
+        assert_eq!(finals, [false, false, true]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_wrong_usage() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let paths = [
+            directory.path().join("missing/report"),
+            directory.path().to_owned(),
+        ];
+        for path in paths {
+            let Err(failure) = Emitter::open(Format::Text, Some(&path)) else {
+                panic!("{} was opened", path.display());
+            };
+            assert_eq!(failure.status(), Status::Usage);
+            let mut story = Vec::new();
+            failure
+                .explain(&mut story)
+                .expect("memory can be written to");
+            let story = String::from_utf8(story).expect("UTF-8");
+            assert!(story.contains(&path.display().to_string()), "{story}");
+            assert!(
+                story.contains("caused by: ") && story.contains("\nhint: "),
+                "{story}"
+            );
+        }
+    }
+
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_ends_the_run_quietly() {
+        let pipe = Box::new(Broken(io::ErrorKind::BrokenPipe));
+        let mut emitter = Emitter::new(Format::Text, text::Style::plain(true), pipe, "a pipe");
+        let report = sample::report();
+        assert_eq!(
+            emitter.interval(&report).expect("quiet"),
+            ControlFlow::Break(())
+        );
+        assert_eq!(
+            emitter.interval(&report).expect("quiet"),
+            ControlFlow::Break(())
+        );
+        emitter.finish(&report).expect("quiet");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let disk = Box::new(Broken(io::ErrorKind::StorageFull));
+        let mut emitter = Emitter::new(Format::Ndjson, text::Style::plain(true), disk, "'f'");
+        let failure = emitter
+            .interval(&sample::report())
+            .expect_err("nothing was written");
+        assert_eq!(failure.status(), Status::Internal);
+        assert_eq!(failure.to_string(), "cannot write the report to 'f'");
+    }
+
+    #[test]
+    fn the_first_locale_variable_that_is_set_decides() {
+        let of = |set: &'static [(&str, &str)]| {
+            utf8_locale(move |name| {
+                let found = set.iter().find(|(variable, _)| *variable == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(of(&[("LANG", "de_DE.UTF-8")]));
+        assert!(of(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+        assert!(!of(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]));
+        assert!(!of(&[]));
+    }
+
+    #[test]
+    fn colour_is_refused_by_no_color_and_by_dumb_terminals() {
+        let of = |name: &'static str, value: &'static str| {
+            colour_wanted(move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        assert!(of("TERM", "xterm"));
+        assert!(of("NO_COLOR", ""));
+        assert!(!of("NO_COLOR", "1"));
+        assert!(!of("TERM", "dumb"));
+    }
+}

@@ -1,0 +1,342 @@
+//! Reports for programs: one JSON document (`json`), or one a line (`ndjson`). Schema 1.
+//!
+//! The names and their meaning are bound by the schema's number; fields may be added. `by_map` and
+//! `by_site` are part of the schema and always empty in this version, which does not yet tell
+//! single maps and call sites apart.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::model::{Depths, Quality, Report, RowKey, Rows};
+use super::summary::{self, Summary};
+use super::words;
+
+/// The schema's number.
+pub const SCHEMA: u32 = 1;
+
+/// Writes a report as one document over several lines, for people too.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn write_document(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &Document::of(report))?;
+    out.write_all(b"\n")
+}
+
+/// Writes a report as one line.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn write_line(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Document::of(report))?;
+    out.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    r#final: bool,
+    target: Target<'a>,
+    window: Window,
+    quality: QualityFields,
+    operations: Vec<Row>,
+    by_type: Vec<OfType<'a>>,
+    by_map: [(); 0],
+    by_site: [(); 0],
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    pid: i32,
+    exe: &'a str,
+    go: &'a str,
+    layout: &'a str,
+    arch: &'a str,
+    functions: Functions<'a>,
+}
+
+#[derive(Serialize)]
+struct Functions<'a> {
+    covered: &'a [String],
+    not_covered: Vec<NotCovered<'a>>,
+}
+
+#[derive(Serialize)]
+struct NotCovered<'a> {
+    function: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Window {
+    seconds: f64,
+    attached_seconds: f64,
+    until_seconds: f64,
+    mode: &'static str,
+    small_counted: bool,
+}
+
+#[derive(Serialize)]
+struct QualityFields {
+    /// The sum of all counts in the report's rows.
+    operations: u64,
+    lost: u64,
+    faults: u64,
+    torn: u64,
+    truncated: u64,
+}
+
+#[derive(Serialize)]
+struct OfType<'a> {
+    r#type: Option<&'a str>,
+    operations: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    op: &'static str,
+    outcome: &'static str,
+    class: &'static str,
+    count: u64,
+    depth: Depth,
+}
+
+#[derive(Serialize)]
+struct Depth {
+    mean: f64,
+    p50: u32,
+    p90: u32,
+    p99: u32,
+    p999: u32,
+    max: u32,
+    histogram: Vec<Bucket>,
+}
+
+#[derive(Serialize)]
+struct Bucket {
+    from: u32,
+    to: u32,
+    count: u64,
+}
+
+impl<'a> Document<'a> {
+    fn of(report: &'a Report) -> Self {
+        let target = &report.target;
+        let counts = &report.counts;
+        let Quality {
+            lost,
+            faults,
+            torn,
+            truncated,
+        } = counts.quality;
+        let not_covered = target.not_covered.iter();
+        let by_type = counts.by_type.iter();
+        Self {
+            schema: SCHEMA,
+            r#final: report.is_final,
+            target: Target {
+                pid: target.pid,
+                exe: &target.exe,
+                go: &target.go,
+                layout: target.layout,
+                arch: target.arch,
+                functions: Functions {
+                    covered: &target.covered,
+                    not_covered: not_covered
+                        .map(|(function, reason)| NotCovered { function, reason })
+                        .collect(),
+                },
+            },
+            window: Window {
+                seconds: report.seconds,
+                attached_seconds: report.attached_seconds,
+                until_seconds: report.until_seconds,
+                mode: "trace",
+                small_counted: report.small_counted,
+            },
+            quality: QualityFields {
+                operations: counts.operations.total(),
+                lost,
+                faults,
+                torn,
+                truncated,
+            },
+            operations: rows(&counts.operations),
+            by_type: by_type
+                .map(|of_type| OfType {
+                    r#type: of_type.name.as_deref(),
+                    operations: rows(&of_type.rows),
+                })
+                .collect(),
+            by_map: [],
+            by_site: [],
+        }
+    }
+}
+
+fn rows(rows: &Rows) -> Vec<Row> {
+    let rows = rows.0.iter();
+    rows.filter_map(|(kind, depths)| row(*kind, depths))
+        .collect()
+}
+
+fn row((op, outcome, class): RowKey, depths: &Depths) -> Option<Row> {
+    let Summary {
+        count,
+        mean,
+        p50,
+        p90,
+        p99,
+        p999,
+        max,
+    } = Summary::of([depths])?;
+    let histogram = summary::buckets(depths).into_iter();
+    let histogram = histogram.map(|summary::Bucket { from, to, count }| Bucket { from, to, count });
+    Some(Row {
+        op: words::op(op),
+        outcome: words::outcome(op, outcome),
+        class: words::class(class),
+        count,
+        depth: Depth {
+            mean,
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+            histogram: histogram.collect(),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use serde_json::{Value, json};
+
+    fn line(report: &Report) -> String {
+        let mut out = Vec::new();
+        write_line(&mut out, report).expect("memory can be written to");
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn a_document_has_every_field_of_the_schema() {
+        let document: Value = serde_json::from_str(&line(&sample::report())).expect("JSON");
+        let lookup_hit = json!({
+            "op": "lookup", "outcome": "hit", "class": "table", "count": 1_200_345,
+            "depth": {
+                "p50": 1, "p90": 1, "p99": 2, "p999": 4, "max": 40,
+                "histogram": [
+                    {"from": 1, "to": 1, "count": 1_142_345},
+                    {"from": 2, "to": 2, "count": 50_000},
+                    {"from": 3, "to": 3, "count": 5_000},
+                    {"from": 4, "to": 4, "count": 2_960},
+                    {"from": 17, "to": 32, "count": 25},
+                    {"from": 33, "to": 64, "count": 15},
+                ],
+            },
+        });
+        let mut found = document["operations"][0].clone();
+        let mean = found["depth"]
+            .as_object_mut()
+            .expect("an object")
+            .remove("mean");
+        let mean = mean.expect("a mean").as_f64().expect("a number");
+        let examined = 1_142_345 + 2 * 50_000 + 3 * 5_000 + 4 * 2_960 + 20 * 25 + 40 * 15;
+        assert!((mean - f64::from(examined) / 1_200_345.0).abs() < 1e-12);
+        assert_eq!(found, lookup_hit);
+
+        let head = json!({
+            "schema": 1,
+            "final": true,
+            "target": {
+                "pid": 4711, "exe": "/srv/app", "go": "go1.27.3", "layout": "swiss", "arch": "amd64",
+                "functions": {
+                    "covered": ["runtime.mapaccess2_fast64", "runtime.mapassign_fast64"],
+                    "not_covered": [
+                        {"function": "runtime.mapassign_fast64ptr", "reason": "no instruction at which the hash can be found"},
+                    ],
+                },
+            },
+            "window": {
+                "seconds": 10.0, "attached_seconds": 10.0, "until_seconds": 10.0,
+                "mode": "trace", "small_counted": false,
+            },
+            "quality": {"operations": 1_234_643, "lost": 0, "faults": 3, "torn": 2, "truncated": 1},
+            "by_map": [],
+            "by_site": [],
+        });
+        for (field, expected) in head.as_object().expect("an object") {
+            assert_eq!(&document[field], expected, "{field}");
+        }
+        let kinds: Vec<_> = document["operations"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|row| {
+                [&row["op"], &row["outcome"], &row["class"]]
+                    .map(|word| word.as_str().expect("a word"))
+            })
+            .collect();
+        let expected = [
+            ["lookup", "hit", "table"],
+            ["lookup", "hit", "small"],
+            ["lookup", "miss", "table"],
+            ["insert", "new", "table"],
+        ];
+        assert_eq!(kinds, expected);
+    }
+
+    #[test]
+    fn the_sum_of_all_counts_is_the_number_of_operations() {
+        let document: Value = serde_json::from_str(&line(&sample::report())).expect("JSON");
+        let count = |rows: &Value| -> u64 {
+            let rows = rows.as_array().expect("rows").iter();
+            rows.map(|row| row["count"].as_u64().expect("a count"))
+                .sum()
+        };
+        let all = document["quality"]["operations"].as_u64().expect("a count");
+        assert_eq!(count(&document["operations"]), all);
+        let types = document["by_type"].as_array().expect("types").iter();
+        assert_eq!(
+            types
+                .map(|of_type| count(&of_type["operations"]))
+                .sum::<u64>(),
+            all
+        );
+    }
+
+    #[test]
+    fn a_type_without_a_name_is_null() {
+        let document: Value = serde_json::from_str(&line(&sample::report())).expect("JSON");
+        let names: Vec<_> = document["by_type"]
+            .as_array()
+            .expect("types")
+            .iter()
+            .map(|of_type| of_type["type"].as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [Some("map[string]*main.Order"), Some("map[int]bool"), None]
+        );
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_a_document_says_the_same() {
+        let mut report = sample::report();
+        report.target.exe = "/srv/line\nbreak".to_owned();
+        let line = line(&report);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(line.ends_with('\n'));
+        let mut document = Vec::new();
+        write_document(&mut document, &report).expect("memory can be written to");
+        let document: Value = serde_json::from_slice(&document).expect("JSON");
+        assert_eq!(
+            document,
+            serde_json::from_str::<Value>(&line).expect("JSON")
+        );
+    }
+}

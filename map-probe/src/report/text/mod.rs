@@ -1,0 +1,197 @@
+//! Reports for people: a block of text per interval, and one for the whole run.
+//!
+//! Nothing is wider than [`Style::width`]; type names are cut in the middle.
+
+mod line;
+mod numbers;
+mod operations;
+#[cfg(test)]
+mod tests;
+
+use map_probe_common::op::{Class, Op};
+
+use self::line::{Ink, Line, paragraph, shorten_middle};
+use self::numbers::{compact, exact, seconds};
+use super::counts::total;
+use super::model::Report;
+use super::words;
+
+pub use self::line::Style;
+
+/// The block of one interval.
+#[must_use]
+pub fn interval(report: &Report, style: Style) -> String {
+    let from = (report.until_seconds - report.seconds).max(0.0);
+    let window = format!(
+        "{}{}{} s",
+        seconds(from, report.seconds),
+        style.pick("–", "-"),
+        seconds(report.until_seconds, report.seconds)
+    );
+    block(report, &window, style.pick("─", "-"), style) + "\n"
+}
+
+/// The block of the whole run, with what was and was not covered.
+#[must_use]
+pub fn whole_run(report: &Report, style: Style) -> String {
+    let window = format!("whole run, {} s", seconds(report.seconds, report.seconds));
+    let mut text = block(report, &window, style.pick("━", "="), style);
+    text.push('\n');
+    text + &target(report, style)
+}
+
+fn block(report: &Report, window: &str, rule: &str, style: Style) -> String {
+    let mut text = header(report, window, rule, style);
+    text.push('\n');
+    text += &operations::operations(report, style);
+    let types = operations::types(report, style);
+    if !types.is_empty() {
+        text.push('\n');
+        text += &types;
+    }
+    text.push('\n');
+    text + &small(report, style) + &quality(report, style)
+}
+
+/// When, whom, how much, how fast; a rule to the end of the line.
+fn header(report: &Report, window: &str, rule: &str, style: Style) -> String {
+    let operations = report.counts.operations.total();
+    let rate = report
+        .per_second(operations)
+        .map_or("-".to_owned(), compact);
+    let dot = format!(" {} ", style.pick("·", "|"));
+    let name = report.target.exe.rsplit('/').next().unwrap_or_default();
+    let line = Line::new(style)
+        .push(Ink::Faint, &rule.repeat(2))
+        .push(Ink::Strong, &format!(" {window}"))
+        .push(Ink::Faint, &dot)
+        .push(Ink::Strong, &shorten_middle(name, 20, style))
+        .push(Ink::Faint, &format!(" ({})", report.target.pid))
+        .push(Ink::Faint, &dot)
+        .push(Ink::Strong, &plural(operations, "operation"))
+        .push(Ink::Faint, &dot)
+        .push(Ink::Strong, &format!("{rate}/s "));
+    let rest = rule.repeat(line.left());
+    line.push(Ink::Faint, &rest).end()
+}
+
+/// Operations on small maps, in a line: there is nothing to probe.
+fn small(report: &Report, style: Style) -> String {
+    let label = (Ink::Faint, "small maps");
+    let rows: Vec<_> = report.counts.operations.of(Class::Small).collect();
+    let mut parts = Vec::new();
+    for op in [Op::Lookup, Op::Insert, Op::Delete] {
+        let of_op: Vec<_> = rows
+            .iter()
+            .filter(|((of, ..), _)| *of == op)
+            .map(|((_, outcome, _), depths)| {
+                format!("{} {}", exact(total(depths)), words::outcome(op, *outcome))
+            })
+            .collect();
+        if !of_op.is_empty() {
+            parts.push(format!("{} {}", words::op(op), of_op.join(", ")));
+        }
+    }
+    let text = match (parts.join("; "), report.small_counted) {
+        (none, true) if none.is_empty() => "no operations".to_owned(),
+        (none, false) if none.is_empty() => {
+            "none seen (some end before they reach a probe)".to_owned()
+        }
+        (parts, true) => parts,
+        (parts, false) => format!("{parts} (not all: some end before they reach a probe)"),
+    };
+    paragraph(style, label, 14, Ink::Plain, &text)
+}
+
+/// That the counts are exact, or each cause why they are not.
+fn quality(report: &Report, style: Style) -> String {
+    let label = (Ink::Faint, "quality");
+    let quality = &report.counts.quality;
+    let missing = quality.missing();
+    let functions = report.target.not_covered.len();
+    let which = if report.small_counted {
+        ""
+    } else {
+        " on tables"
+    };
+    if missing == 0 && functions == 0 {
+        let text = format!("all operations{which} counted exactly");
+        return paragraph(style, label, 14, Ink::Good, &text);
+    }
+    let mut causes = Vec::new();
+    if missing > 0 {
+        causes.push(format!(
+            "{} seen but in no row:",
+            plural(missing, "operation")
+        ));
+        let counters = [
+            (
+                quality.lost,
+                "lost",
+                "the kernel side had no room or no site for them",
+            ),
+            (
+                quality.faults,
+                "faults",
+                "memory of the target could not be read",
+            ),
+            (quality.torn, "torn", "the map changed while it was walked"),
+            (
+                quality.truncated,
+                "truncated",
+                "bound of the walk reached, or keys not comparable",
+            ),
+        ];
+        for (count, name, words) in counters {
+            if count > 0 {
+                causes.push(format!("{} {name} ({words})", exact(count)));
+            }
+        }
+    }
+    if functions > 0 {
+        let rest = if missing == 0 {
+            format!("; all others{which} counted exactly")
+        } else {
+            String::new()
+        };
+        let functions = plural(functions as u64, "map function");
+        causes.push(format!(
+            "{functions} not covered, operations there not seen{rest}"
+        ));
+    }
+    let lines = causes.iter().enumerate().map(|(index, cause)| {
+        let label = if index == 0 { label } else { (Ink::Faint, "") };
+        paragraph(style, label, 14, Ink::Bad, cause)
+    });
+    lines.collect()
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", exact(count))
+}
+
+/// Whom the report is about, and which of its functions were probed.
+fn target(report: &Report, style: Style) -> String {
+    let target = &report.target;
+    let facts = |label, ink, text: &str| paragraph(style, (Ink::Faint, label), 14, ink, text);
+    let (exe, pid, go) = (&target.exe, target.pid, &target.go);
+    let (layout, arch) = (target.layout, target.arch);
+    let mut text = facts(
+        "target",
+        Ink::Plain,
+        &format!("{exe} (pid {pid}), {go}, {layout} maps, {arch}"),
+    );
+    if report.attached_seconds < report.seconds {
+        let attached = seconds(report.attached_seconds, report.seconds);
+        text += &facts("attached", Ink::Plain, &format!("{attached} s of it"));
+    }
+    if !target.covered.is_empty() {
+        text += &facts("covered", Ink::Plain, &target.covered.join(", "));
+    }
+    for (index, (function, reason)) in target.not_covered.iter().enumerate() {
+        let label = if index == 0 { "not covered" } else { "" };
+        text += &facts(label, Ink::Bad, &format!("{function}: {reason}"));
+    }
+    text
+}

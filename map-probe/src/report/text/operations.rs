@@ -1,0 +1,202 @@
+//! The operations of a report: one row each, with its histogram, then the types.
+
+use map_probe_common::op::Class;
+
+use super::line::{Ink, Line, Style, columns, shorten_middle};
+use super::numbers::{compact, exact, exact_in, mean, share};
+use crate::report::counts::{Depths, TypeRows};
+use crate::report::model::Report;
+use crate::report::summary::{self, Summary};
+use crate::report::words;
+
+/// Types listed in a block.
+const TOP_TYPES: usize = 10;
+
+// Columns of the numbers, from left to right.
+const COUNT: usize = 14;
+const RATE: usize = 8;
+const MEAN: usize = 12;
+const DEPTH: usize = 7;
+const INDENT: usize = 2;
+
+/// All operations on tables, with their histograms.
+pub(super) fn operations(report: &Report, style: Style) -> String {
+    let mut rows = report.counts.operations.of(Class::Table).peekable();
+    if rows.peek().is_none() {
+        let none = Line::new(style).blank(INDENT);
+        return none
+            .push(Ink::Faint, "no operations on tables in this time")
+            .end();
+    }
+    let name = style
+        .width
+        .saturating_sub(INDENT + COUNT + RATE + MEAN + 3 * DEPTH);
+    let mut text = Line::new(style)
+        .blank(INDENT)
+        .left_in(Ink::Faint, name, "operations on tables")
+        .right(Ink::Faint, COUNT, "count")
+        .right(Ink::Faint, RATE, "per s")
+        .right(Ink::Faint, MEAN, "depth mean")
+        .right(Ink::Faint, DEPTH, "p50")
+        .right(Ink::Faint, DEPTH, "p99")
+        .right(Ink::Faint, DEPTH, "max")
+        .end();
+    for (index, ((op, outcome, _), depths)) in rows.enumerate() {
+        let Some(summary) = Summary::of([depths]) else {
+            continue;
+        };
+        if index > 0 {
+            text.push('\n');
+        }
+        let kind = format!("{} {}", words::op(op), words::outcome(op, outcome));
+        let rate = report
+            .per_second(summary.count)
+            .map_or("-".to_owned(), compact);
+        text += &Line::new(style)
+            .blank(INDENT)
+            .left_in(Ink::Strong, name, &kind)
+            .right(Ink::Strong, COUNT, &exact_in(summary.count, COUNT - 1))
+            .right(Ink::Plain, RATE, &rate)
+            .right(Ink::Plain, MEAN, &mean(summary.mean))
+            .right(Ink::Plain, DEPTH, &depth(summary.p50))
+            .right(Ink::Plain, DEPTH, &depth(summary.p99))
+            .right(Ink::Strong, DEPTH, &depth(summary.max))
+            .end();
+        text += &histogram(depths, summary.count, style);
+    }
+    text
+}
+
+fn depth(depth: u32) -> String {
+    exact_in(u64::from(depth), DEPTH - 1)
+}
+
+/// A bar for each of the depths 1, 2–3, 4–7 and so on, as long as its share of the row.
+fn histogram(depths: &Depths, all: u64, style: Style) -> String {
+    const SHARE: usize = 8;
+    let buckets = summary::folded(depths);
+    let labels: Vec<_> = buckets.iter().map(|bucket| range(bucket, style)).collect();
+    let widest = labels
+        .iter()
+        .map(|label| columns(label))
+        .max()
+        .unwrap_or(0)
+        .max(5);
+    let mut text = String::new();
+    for (index, (bucket, label)) in buckets.iter().zip(&labels).enumerate() {
+        let line = Line::new(style)
+            .blank(INDENT + 2)
+            .left_in(Ink::Faint, 6, if index == 0 { "depth" } else { "" })
+            .right(Ink::Plain, widest, label)
+            .blank(2);
+        let length = line.left().saturating_sub(SHARE + COUNT);
+        text += &line
+            .left_in(Ink::Bar, length, &bar(bucket.count, all, length, style))
+            .right(Ink::Plain, SHARE, &share(bucket.count, all))
+            .right(Ink::Faint, COUNT, &exact_in(bucket.count, COUNT - 1))
+            .end();
+    }
+    text
+}
+
+fn range(bucket: &summary::Bucket, style: Style) -> String {
+    if bucket.from == bucket.to {
+        bucket.from.to_string()
+    } else {
+        format!("{}{}{}", bucket.from, style.pick("–", "-"), bucket.to)
+    }
+}
+
+/// Any operation at all is worth a mark, and only all of them the whole length.
+fn bar(part: u64, all: u64, length: usize, style: Style) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    if part == 0 || all == 0 {
+        return String::new();
+    }
+    let steps: usize = if style.unicode { 8 } else { 1 };
+    let exact = u128::from(part) * (length * steps) as u128 / u128::from(all);
+    let filled = usize::try_from(exact)
+        .unwrap_or(0)
+        .clamp(1, (length * steps).max(1));
+    if style.unicode {
+        "█".repeat(filled / steps) + EIGHTHS[filled % steps]
+    } else {
+        "#".repeat(filled)
+    }
+}
+
+/// The types with the most operations on tables.
+pub(super) fn types(report: &Report, style: Style) -> String {
+    let mut types: Vec<(&TypeRows, Summary)> = report
+        .counts
+        .by_type
+        .iter()
+        .filter_map(|of_type| {
+            let rows = of_type.rows.of(Class::Table).map(|(_, depths)| depths);
+            Some((of_type, Summary::of(rows)?))
+        })
+        .collect();
+    if types.is_empty() {
+        return String::new();
+    }
+    types.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.count));
+    let name = style
+        .width
+        .saturating_sub(INDENT + COUNT + MEAN + 2 * DEPTH);
+    let mut text = Line::new(style)
+        .blank(INDENT)
+        .left_in(Ink::Faint, name, "types of these maps")
+        .right(Ink::Faint, COUNT, "count")
+        .right(Ink::Faint, MEAN, "depth mean")
+        .right(Ink::Faint, DEPTH, "p99")
+        .right(Ink::Faint, DEPTH, "max")
+        .end();
+    for (of_type, summary) in types.iter().take(TOP_TYPES) {
+        let (ink, shown) = match &of_type.name {
+            Some(known) => (Ink::Plain, shorten_middle(known, name, style)),
+            None => (Ink::Faint, "type unknown".to_owned()),
+        };
+        text += &Line::new(style)
+            .blank(INDENT)
+            .left_in(ink, name, &shown)
+            .right(Ink::Plain, COUNT, &exact_in(summary.count, COUNT - 1))
+            .right(Ink::Plain, MEAN, &mean(summary.mean))
+            .right(Ink::Plain, DEPTH, &depth(summary.p99))
+            .right(Ink::Plain, DEPTH, &depth(summary.max))
+            .end();
+    }
+    let more = types.get(TOP_TYPES..).unwrap_or_default();
+    if !more.is_empty() {
+        let rest = more
+            .iter()
+            .fold(0_u64, |sum, (_, summary)| sum.saturating_add(summary.count));
+        text += &Line::new(style)
+            .blank(INDENT)
+            .left_in(
+                Ink::Faint,
+                name,
+                &format!("and {} more", exact(more.len() as u64)),
+            )
+            .right(Ink::Faint, COUNT, &exact_in(rest, COUNT - 1))
+            .end();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_show_the_fewest_operations_and_are_full_only_for_all() {
+        let style = Style::plain(true);
+        assert_eq!(bar(0, 100, 10, style), "");
+        assert_eq!(bar(1, 1_000_000, 10, style), "▏");
+        assert_eq!(bar(50, 100, 10, style), "█████");
+        assert_eq!(bar(99, 100, 10, style), "█████████▉");
+        assert_eq!(bar(100, 100, 10, style), "██████████");
+        let ascii = Style::plain(false);
+        assert_eq!(bar(55, 100, 10, ascii), "#####");
+        assert_eq!(bar(1, 100, 10, ascii), "#");
+    }
+}

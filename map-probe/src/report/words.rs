@@ -1,0 +1,48 @@
+//! The words of a report: every format and `--help` say the same.
+
+use map_probe_common::op::{Class, Op, Outcome};
+
+/// `lookup`, `insert`, `delete`.
+#[must_use]
+pub const fn op(op: Op) -> &'static str {
+    match op {
+        Op::Lookup => "lookup",
+        Op::Insert => "insert",
+        Op::Delete => "delete",
+    }
+}
+
+/// `hit` or `miss` of a lookup or delete, `update` or `new` of an insert.
+#[must_use]
+pub const fn outcome(op: Op, outcome: Outcome) -> &'static str {
+    match (op, outcome) {
+        (Op::Insert, Outcome::Found) => "update",
+        (Op::Insert, Outcome::Absent) => "new",
+        (_, Outcome::Found) => "hit",
+        (_, Outcome::Absent) => "miss",
+    }
+}
+
+/// `table` or `small`.
+#[must_use]
+pub const fn class(class: Class) -> &'static str {
+    match class {
+        Class::Table => "table",
+        Class::Small => "small",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inserts_update_or_are_new_and_the_others_hit_or_miss() {
+        assert_eq!(outcome(Op::Insert, Outcome::Found), "update");
+        assert_eq!(outcome(Op::Insert, Outcome::Absent), "new");
+        for op in [Op::Lookup, Op::Delete] {
+            assert_eq!(outcome(op, Outcome::Found), "hit");
+            assert_eq!(outcome(op, Outcome::Absent), "miss");
+        }
+    }
+}
