@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The crates that end up in the object, as folders of the workspace.
@@ -34,7 +35,10 @@ pub(crate) fn of_sources(root: &Path) -> Result<String> {
 
 /// Lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes everything
+        text
+    })
 }
 
 /// One field of the hash: its length first, so that no two lists of fields hash alike.

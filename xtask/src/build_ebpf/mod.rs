@@ -11,12 +11,15 @@ use ::object::{Object as _, ObjectSection as _};
 use anyhow::{Context, Result, anyhow, bail};
 use linker::Linker;
 use object::Note;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use toolchain::Toolchain;
 
 /// The committed object, relative to the workspace.
 const OBJECT: &str = "map-probe/ebpf/map-probe.bpf.o";
+
+const STALE: &str = "the eBPF object is stale: its sources have changed since it was built. \
+                     Run `cargo xtask build-ebpf` and commit the object";
 
 /// Options of `cargo xtask build-ebpf`.
 #[derive(Debug, clap::Args)]
@@ -44,13 +47,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ));
 
     let sources = digest::of_sources(workspace::root())?;
-    let linked = compile(&toolchain, &linker)?;
+    let output = compile(&toolchain, &linker)?;
     let made = Note {
         sources,
         rustc: toolchain.version,
         linker: linker.version,
     };
-    let built = object::finish(&linked, &made)?;
+    let built = object::finish(&output, &made)?;
     if args.check {
         let committed = committed.ok_or_else(|| anyhow!("there is no {OBJECT} to compare with"))?;
         return compare(&committed, &built, &made);
@@ -177,9 +180,7 @@ fn compare(committed: &[u8], built: &[u8], made: &Note) -> Result<()> {
         return Ok(());
     }
     if note.sources != made.sources {
-        bail!(
-            "{OBJECT} is stale: its sources have changed. Run `cargo xtask build-ebpf` and commit the object"
-        );
+        bail!(STALE);
     }
     for line in differences(committed, built)? {
         print(&line);
@@ -233,16 +234,40 @@ fn differences(committed: &[u8], built: &[u8]) -> Result<Vec<String>> {
         .collect())
 }
 
-/// An error unless the committed object is intact and was built from the sources as they are.
-pub(crate) fn check_fresh(root: &Path) -> Result<()> {
-    let place = root.join(OBJECT);
-    let bytes =
-        std::fs::read(&place).with_context(|| format!("cannot read {}", place.display()))?;
-    let note = object::read(&bytes).context(OBJECT)?;
-    if note.sources != digest::of_sources(root)? {
-        bail!(
-            "{OBJECT} is stale: its sources have changed. Run `cargo xtask build-ebpf` and commit the object"
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// An error unless the committed object is intact and was built from the sources as they are.
+    fn check_fresh(root: &Path) -> Result<()> {
+        let place = root.join(OBJECT);
+        let bytes =
+            std::fs::read(&place).with_context(|| format!("cannot read {}", place.display()))?;
+        let note = object::read(&bytes).context(OBJECT)?;
+        if note.sources != digest::of_sources(root)? {
+            bail!(STALE);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_committed_object_is_intact_and_built_from_the_sources_as_they_are() {
+        check_fresh(workspace::root()).expect("run `cargo xtask build-ebpf` and commit the object");
+    }
+
+    #[test]
+    fn a_tree_without_the_object_is_not_fresh() {
+        let error = check_fresh(Path::new("/nonexistent")).expect_err("nothing is there");
+        assert!(
+            format!("{error:#}").contains("map-probe.bpf.o"),
+            "{error:#}"
         );
     }
-    Ok(())
+
+    #[test]
+    fn folders_of_this_machine_are_renamed_in_the_object() {
+        let flags = flags(&[(PathBuf::from("/some/where"), "/map-probe")]);
+        assert!(flags.contains(&"--remap-path-prefix=/some/where=/map-probe".to_owned()));
+    }
 }

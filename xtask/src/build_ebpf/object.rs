@@ -117,3 +117,89 @@ fn note_section(object: &[u8]) -> Result<(usize, &[u8])> {
         .ok_or_else(|| anyhow!("{SECTION} has no content"))?;
     Ok((usize::try_from(start)?, section.data()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A linked object as LLVM lays it out: code, BTF, DWARF with relocations, one table for all names.
+    fn linked() -> Vec<u8> {
+        let mut builder = Builder::new(Endianness::Little, true);
+        builder.header.e_type = elf::ET_REL;
+        builder.header.e_machine = elf::EM_BPF;
+        for (name, content) in [
+            ("uprobe", "code"),
+            (".BTF", "types"),
+            (".debug_info", "dwarf"),
+        ] {
+            let section = builder.sections.add();
+            section.name = name.as_bytes().into();
+            section.sh_type = elf::SHT_PROGBITS;
+            section.sh_addralign = 1;
+            section.data = SectionData::Data(content.as_bytes().into());
+        }
+        let names = builder.sections.add();
+        names.name = b".shstrtab"[..].into();
+        names.sh_type = elf::SHT_STRTAB;
+        names.sh_addralign = 1;
+        names.data = SectionData::SectionString;
+        builder.set_section_sizes();
+        let mut bytes = Vec::new();
+        builder.write(&mut bytes).expect("written");
+        bytes
+    }
+
+    fn note() -> Note {
+        Note {
+            sources: "ab".repeat(32),
+            rustc: "rustc 1.96.0".into(),
+            linker: "bpf-linker 0.13.0".into(),
+        }
+    }
+
+    #[test]
+    fn a_finished_object_says_what_it_was_made_from() {
+        let object = finish(&linked(), &note()).expect("finished");
+        assert_eq!(read(&object).expect("read"), note());
+    }
+
+    #[test]
+    fn dwarf_goes_and_btf_and_code_stay() {
+        let object = finish(&linked(), &note()).expect("finished");
+        let file = ElfFile64::<Endianness>::parse(&*object).expect("an ELF object");
+        let content = |name: &str| {
+            Some(
+                file.section_by_name(name)?
+                    .data()
+                    .expect("content")
+                    .to_vec(),
+            )
+        };
+        assert_eq!(content(".debug_info"), None);
+        assert_eq!(content(".BTF"), Some(b"types".to_vec()));
+        assert_eq!(content("uprobe"), Some(b"code".to_vec()));
+    }
+
+    #[test]
+    fn a_change_of_any_byte_is_noticed() {
+        let object = finish(&linked(), &note()).expect("finished");
+        for at in 0..object.len() {
+            let mut changed = object.clone();
+            changed[at] ^= 1;
+            assert!(read(&changed).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn an_object_built_in_another_way_is_told_apart() {
+        let error = read(&linked()).expect_err("it has no note");
+        assert!(error.to_string().contains(".map_probe"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        assert!(read(b"").is_err());
+        assert!(read(b"\x7fELF").is_err());
+        assert!(finish(b"not an object", &note()).is_err());
+    }
+}
