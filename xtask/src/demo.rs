@@ -70,7 +70,7 @@ fn typescript(dir: &Path, tsc: &Path, files: u32) -> Result<bool> {
     match probe(dir, &target)? {
         Some(0) => Ok(true),
         Some(NOT_PROBEABLE) => Ok(false),
-        status => bail!("map-probe ended with exit status {status:?}"),
+        status => bail!("map-probe failed ({})", exit(status)),
     }
 }
 
@@ -84,8 +84,15 @@ fn fixture(dir: &Path) -> Result<()> {
     ))?;
     match probe(dir, &[binary.as_ref()])? {
         Some(0) => Ok(()),
-        status => bail!("map-probe ended with exit status {status:?}"),
+        status => bail!("map-probe failed ({})", exit(status)),
     }
+}
+
+fn exit(status: Option<i32>) -> String {
+    status.map_or_else(
+        || "killed by a signal".to_owned(),
+        |code| format!("exit status {code}"),
+    )
 }
 
 /// Runs the command under map-probe, shows the report, and returns map-probe's exit status.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build_ebpf;
+mod debian;
 mod demo;
 mod privilege;
 mod process;
@@ -14,7 +15,11 @@ use std::process::ExitCode;
 
 /// map-probe's own tasks. Each prints what it does and what it needs.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", arg_required_else_help = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     task: Task,

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// A line of progress, on standard error. Results go to standard output by [`print`].
+/// A line of progress, on standard error. Results go to standard output by [`print()`].
 pub(crate) fn say(line: &str) {
     // A closed standard error is no reason to stop.
     let _ = writeln!(std::io::stderr().lock(), "{line}");

@@ -57,9 +57,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         build_ebpf::run(&build_ebpf::Args { check: true })?;
     }
     print("");
-    for line in &results.lines {
-        print(line);
-    }
     print(&format!(
         "total: {} passed, {} failed, {} ignored in {} test programs",
         results.passed,
@@ -67,6 +64,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         results.ignored,
         results.lines.len()
     ));
+    for line in &results.lines {
+        print(line);
+    }
     if !results.ok {
         bail!("some tests failed");
     }

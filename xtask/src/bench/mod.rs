@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what map-probe costs, measured on this machine.
 
 mod probe;
+mod report;
 mod start;
 mod stats;
 mod target;

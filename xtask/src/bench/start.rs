@@ -26,10 +26,13 @@ pub(crate) struct Args {
 
 /// Measures a small and, where it is installed, a large Go program; an error when a median is over its limit.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut small = Vec::new();
+    for version in tools::GO_VERSIONS {
+        small.push((version, super::build_target(version)?));
+    }
     print("milliseconds until attached     median   smallest    largest      limit");
     let mut within = true;
-    for version in tools::GO_VERSIONS {
-        let binary = super::build_target(version)?;
+    for (version, binary) in small {
         let target = Target::start(&binary)?;
         within &= report(
             &format!("Go {version}"),

@@ -1,9 +1,9 @@
 //! Finding (or building) bpf-linker.
 
-use crate::process::{on_path, read, run, say};
-use crate::workspace;
+use crate::process::{on_path, read, remove_dir, run, say};
+use crate::{debian, workspace};
 use anyhow::{Context, Result, anyhow};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const VERSION: &str = "0.13.0";
@@ -38,38 +38,38 @@ pub(crate) fn find(llvm: u32) -> Result<Linker> {
     })
 }
 
-fn build(llvm: u32, tools: &std::path::Path) -> Result<()> {
+/// Builds it against Debian's LLVM of this version, which is installed first if need be.
+fn build(llvm: u32, tools: &Path) -> Result<()> {
     let prefix = PathBuf::from(format!("/usr/lib/llvm-{llvm}"));
-    let mut command = Command::new("cargo");
-    command
-        .args([
-            "install",
-            "bpf-linker",
-            "--version",
-            VERSION,
-            "--locked",
-            "--root",
-        ])
-        .arg(tools);
-    // A folder of its own outside of the workspace's, and none of the flags meant for the workspace.
-    command
-        .env("CARGO_TARGET_DIR", tools.join("build"))
-        .env_remove("RUSTFLAGS");
-    if prefix.join("include/llvm-c/Core.h").is_file() {
-        command.env("LLVM_PREFIX", &prefix).args([
-            "--no-default-features",
-            "--features",
-            &format!("llvm-{llvm}"),
-        ]);
+    let package = format!("llvm-{llvm}-dev");
+    let help = || {
+        format!(
+            "cannot build bpf-linker. It needs the development files of the compiler's LLVM, version {llvm} \
+             (on Debian: apt-get install {package}). Or install it yourself: cargo install bpf-linker"
+        )
+    };
+    if !prefix.join("include/llvm-c/Core.h").exists() {
+        debian::install(&[&package]).with_context(help)?;
     }
     say(&format!(
         "Building bpf-linker {VERSION} (once; about two minutes)"
     ));
-    run(&mut command).with_context(|| {
-        format!(
-            "cannot build bpf-linker: it needs LLVM {llvm}'s development files, the version the compiler uses \
-             (on Debian: apt-get install llvm-{llvm}-dev). Or install it yourself: cargo install bpf-linker"
-        )
-    })?;
-    crate::process::remove_dir(&tools.join("build"))
+    let build = tools.join("build");
+    let mut command = Command::new("cargo");
+    command.args([
+        "install",
+        "bpf-linker",
+        "--version",
+        VERSION,
+        "--locked",
+        "--no-default-features",
+    ]);
+    command
+        .args(["--features", &format!("llvm-{llvm}"), "--root"])
+        .arg(tools)
+        .arg("--target-dir")
+        .arg(&build);
+    command.env("LLVM_PREFIX", &prefix).env_remove("RUSTFLAGS");
+    run(&mut command).with_context(help)?;
+    remove_dir(&build)
 }

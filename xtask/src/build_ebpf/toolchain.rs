@@ -1,12 +1,13 @@
 //! Finding (or installing) a Rust toolchain that can build for eBPF: nightly features and the sources of `core`.
 
-use crate::process::{on_path, read, run, say};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::debian;
+use crate::process::{on_path, read};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Debian's packages: the compiler, its sources, and the LLVM that bpf-linker is built against.
-const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-dev"];
+/// Debian's packages of a recent compiler and its sources.
+const DEBIAN: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 /// Where Debian puts its compiler.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -50,7 +51,10 @@ pub(crate) fn find(wanted: Option<&str>) -> Result<Toolchain> {
 }
 
 fn all() -> Vec<Toolchain> {
-    [rustup_nightly(), debian()].into_iter().flatten().collect()
+    [rustup_nightly(), debians()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn rustup_nightly() -> Option<Toolchain> {
@@ -63,7 +67,7 @@ fn rustup_nightly() -> Option<Toolchain> {
     at(bin.join("cargo"), bin.join("rustc"))
 }
 
-fn debian() -> Option<Toolchain> {
+fn debians() -> Option<Toolchain> {
     let cargo = DEBIAN_CARGO
         .iter()
         .map(PathBuf::from)
@@ -106,29 +110,16 @@ fn versions(verbose: &str) -> Option<(String, u32, u32)> {
     Some((verbose.lines().next()?.to_owned(), minor, llvm))
 }
 
+/// Installs Debian's toolchain, or says what to install.
 fn install() -> Result<()> {
-    let packages = DEBIAN.join(" ");
-    let help = || {
-        anyhow!(
+    debian::install(&DEBIAN).with_context(|| {
+        format!(
             "no Rust toolchain here can build for eBPF. Install one of\n  \
              - a nightly with sources: rustup toolchain install nightly --component rust-src\n  \
-             - on Debian: apt-get install {packages}"
+             - on Debian: apt-get install {}\nIt was not installed for you",
+            DEBIAN.join(" ")
         )
-    };
-    if !nix::unistd::geteuid().is_root() || on_path("apt-get").is_none() {
-        return Err(help());
-    }
-    say(&format!(
-        "No eBPF-capable Rust toolchain here; installing Debian's: {packages}"
-    ));
-    let apt = || {
-        let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq");
-        command
-    };
-    run(apt().arg("update"))
-        .and_then(|()| run(apt().args(["install", "-y"]).args(DEBIAN)))
-        .with_context(help)
+    })
 }
 
 #[cfg(test)]
