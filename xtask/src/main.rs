@@ -1,2 +1,54 @@
-//! `cargo xtask`: the one door to all of the project's tasks.
-fn main() {}
+//! `cargo xtask`: the one door to all of the project's tasks. One file (or folder) per command.
+
+mod bench;
+mod build_ebpf;
+mod debian;
+mod demo;
+mod privilege;
+mod process;
+mod test;
+mod tools;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// map-probe's own tasks. Each prints what it does and what it needs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build the kernel side into `map-probe/ebpf/map-probe.bpf.o` (needs an eBPF-capable Rust toolchain).
+    BuildEbpf(build_ebpf::Args),
+    /// Show map-probe on a real Go program: TypeScript 7's compiler at work (needs root, Python's pip and npm).
+    Demo(demo::Args),
+    /// Run all checks and tests (needs Python's pip; and root and BPF unless `--no-kernel`).
+    Test(test::Args),
+    /// Measure what map-probe costs (needs root, BPF and Python's pip).
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::BuildEbpf(args) => build_ebpf::run(&args),
+        Task::Demo(args) => demo::run(&args),
+        Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            process::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A `map-probe` process that is attached to a target.
+
+use crate::workspace;
+use anyhow::{Context, Result, anyhow, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long attaching may take at all, before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// map-probe's exit status when it does not know an option.
+const USAGE: i32 = 2;
+
+/// map-probe, with its probes in place. Dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Probe {
+    child: Child,
+    /// From the command's start to the `attached` line.
+    pub(super) attached_after: Duration,
+}
+
+/// Why there is no probe.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// This map-probe does not know one of the options.
+    UnknownOption,
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl Probe {
+    /// Runs `map-probe --pid PID --max-overhead off ARGS` and waits until it is attached.
+    pub(super) fn attach<A: AsRef<OsStr>>(pid: u32, args: &[A]) -> Result<Self, Failure> {
+        let mut command = Command::new(workspace::map_probe());
+        command
+            .arg("--pid")
+            .arg(pid.to_string())
+            .args(["--max-overhead", "off"])
+            .args(args);
+        let started = Instant::now();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let child = child
+            .context("cannot start map-probe")
+            .map_err(Failure::Other)?;
+        let mut probe = Self {
+            child,
+            attached_after: Duration::ZERO,
+        };
+        let lines = probe.errors();
+        let mut said = Vec::new();
+        while let Ok((line, at)) = lines.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
+            if line.starts_with("attached") {
+                probe.attached_after = at - started;
+                return Ok(probe);
+            }
+            said.push(line);
+        }
+        Err(probe.failure(&said.join("\n")))
+    }
+
+    /// Ends it as Ctrl-C does and waits until it is gone.
+    pub(super) fn detach(mut self) -> Result<()> {
+        kill(
+            Pid::from_raw(i32::try_from(self.child.id())?),
+            Signal::SIGINT,
+        )?;
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("map-probe ended with {status}"),
+                None if begun.elapsed() > PATIENCE => bail!("map-probe does not end on SIGINT"),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// The lines of standard error with the time each came in; read to the end by a thread, so that the pipe never fills.
+    fn errors(&mut self) -> Receiver<(String, Instant)> {
+        let (sender, receiver) = channel();
+        if let Some(stderr) = self.child.stderr.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    // Once attached, nobody listens; the reading goes on.
+                    let _ = sender.send((line, Instant::now()));
+                }
+            });
+        }
+        receiver
+    }
+
+    /// Why it did not attach: it ended, or it hangs.
+    fn failure(&mut self, said: &str) -> Failure {
+        // After standard error has closed, the process is about to end.
+        std::thread::sleep(Duration::from_millis(100));
+        match self.child.try_wait() {
+            Ok(Some(status)) if status.code() == Some(USAGE) => Failure::UnknownOption,
+            Ok(Some(status)) => Failure::Other(anyhow!("map-probe ended with {status}:\n{said}")),
+            _ => Failure::Other(anyhow!(
+                "map-probe was not attached after {PATIENCE:?}:\n{said}"
+            )),
+        }
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        // It may have ended already; there is nothing else to do about a failure.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl From<Failure> for anyhow::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::UnknownOption => anyhow!("this map-probe does not know the bench's options"),
+            Failure::Other(error) => error,
+        }
+    }
+}
