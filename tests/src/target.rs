@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::go::{self, Go, Variant};
 use crate::oracle::Truth;
 
 /// A running oracle, waiting before its work begins. Killed when dropped.
@@ -28,6 +29,15 @@ impl Target {
                 .args(["-wait", "-hold"])
                 .args(arguments),
         )
+    }
+
+    /// Builds the oracle with a Go version and starts it with `-wait -hold` and the given arguments.
+    ///
+    /// # Errors
+    ///
+    /// It is not built or does not start.
+    pub fn waiting(go: Go, arguments: &[&str]) -> Result<Self> {
+        Self::start(&go::fixture("oracle", go, Variant::Plain)?, arguments)
     }
 
     /// Starts a prepared command, which has to be an oracle with `-wait -hold`.

@@ -217,7 +217,7 @@ fn an_output_that_cannot_be_written_is_wrong_usage_and_starts_nothing() -> Resul
     let missing = directory.path().join("missing/report.json");
     let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
     for output in [directory.path(), &missing] {
-        let ended = profiler::run(&["--output", text(output)?, "--", text(&fixture)?, "-n", "1"])?;
+        let ended = profiler::run(&["--output", text(output)?, "--", text(&fixture)?, "-n", "20"])?;
         ended.refused(&[WRONG_USAGE])?;
         ensure!(ended.stdout.is_empty(), "the command ran: {}", ended.stdout);
     }

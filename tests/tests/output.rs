@@ -1,7 +1,4 @@
-//! What map-probe prints, where, and when it ends.
-
-use std::path::Path;
-use std::time::{Duration, Instant};
+//! What map-probe prints, and where.
 
 use anyhow::{Context as _, Result, ensure};
 use map_probe_tests::go::{self, Go, Variant};
@@ -11,21 +8,12 @@ use map_probe_tests::profiler::{self, Profiler};
 use map_probe_tests::report::{Report, Rows, add_rows};
 use map_probe_tests::target::Target;
 
-fn fixture() -> Result<String> {
-    let path = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
-    Ok(path.to_str().context("a path")?.to_owned())
-}
-
-fn waiting(arguments: &[&str]) -> Result<Target> {
-    Target::start(Path::new(&fixture()?), arguments)
-}
-
 #[test]
 fn ndjson_intervals_add_up_to_the_final_document() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let mut target = waiting(&[])?;
+    let mut target = Target::waiting(Go::V1_27, &[])?;
     let pid = target.pid();
     let mut profiler = Profiler::start(&[
         "--max-overhead",
@@ -71,100 +59,11 @@ fn ndjson_intervals_add_up_to_the_final_document() -> Result<()> {
 }
 
 #[test]
-fn a_duration_ends_the_run_and_leaves_the_target_running() -> Result<()> {
-    if !kernel::wanted()? {
-        return Ok(());
-    }
-    let mut target = waiting(&["-workload", "small"])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--duration",
-        "500ms",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
-    let attached = Instant::now();
-    let ended = profiler.finish()?.success()?;
-    let lasted = attached.elapsed();
-    ensure!(
-        (Duration::from_millis(400)..Duration::from_secs(5)).contains(&lasted),
-        "--duration 500ms lasted {lasted:?}"
-    );
-    let report = Report::parse(&ended.stdout)?;
-    ensure!(report.is_final, "not the final report");
-    let seconds = report.json["window"]["seconds"]
-        .as_f64()
-        .context("no window")?;
-    ensure!((0.4..2.0).contains(&seconds), "a window of {seconds} s");
-    ensure!(target.is_alive()?, "the target ended");
-    target.begin()?;
-    target.wait_done()?;
-    target.finish()?;
-    Ok(())
-}
-
-#[test]
-fn the_target_works_on_after_an_interrupt() -> Result<()> {
-    if !kernel::wanted()? {
-        return Ok(());
-    }
-    let mut target = waiting(&["-n", "300"])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
-    target.begin()?;
-    profiler.interrupt()?; // in the middle of its work
-    let ended = profiler.finish()?.success()?;
-    ensure!(
-        Report::parse(&ended.stdout)?.is_final,
-        "not the final report"
-    );
-    target.wait_done()?;
-    target.finish()?;
-    Ok(())
-}
-
-#[test]
-fn the_end_of_the_target_ends_the_run_with_the_full_report() -> Result<()> {
-    if !kernel::wanted()? {
-        return Ok(());
-    }
-    let mut target = waiting(&["-n", "100"])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
-    target.begin()?;
-    target.wait_done()?;
-    let truth = target.finish()?;
-    let ended = profiler.finish()?.success()?;
-    let report = Report::parse(&ended.stdout)?;
-    ensure!(report.is_final, "not the final report");
-    truth.expect_equal(&report)?;
-    report.expect_complete()
-}
-
-#[test]
 fn a_report_names_its_target_and_its_window() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let mut target = waiting(&["-workload", "direct"])?;
+    let mut target = Target::waiting(Go::V1_27, &["-workload", "direct"])?;
     let pid = target.pid();
     let mut profiler =
         Profiler::start(&["--max-overhead", "off", "--format", "json", "--pid", &pid])?;
@@ -209,7 +108,7 @@ fn an_output_file_holds_the_report_and_standard_output_nothing() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let output = directory.path().join("report.ndjson");
     let output = output.to_str().context("a path")?;
-    let target = waiting(&[])?;
+    let target = Target::waiting(Go::V1_27, &[])?;
     let ended = profiler::run(&[
         "--format",
         "ndjson",
@@ -245,7 +144,7 @@ fn text_says_how_often_and_how_deep() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let mut target = waiting(&["-workload", "collide"])?;
+    let mut target = Target::waiting(Go::V1_27, &["-workload", "collide"])?;
     let mut profiler = Profiler::start(&[
         "--max-overhead",
         "off",
@@ -283,7 +182,9 @@ fn without_a_terminal_the_format_is_text() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let ended = profiler::run(&["--", &fixture()?, "-workload", "direct"])?.success()?;
+    let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
+    let fixture = fixture.to_str().context("a path")?;
+    let ended = profiler::run(&["--", fixture, "-workload", "direct"])?.success()?;
     let report = ended.stdout.replace(r#"{"go":"#, "");
     ensure!(
         report.contains("lookup"),
@@ -291,55 +192,5 @@ fn without_a_terminal_the_format_is_text() -> Result<()> {
         ended.stdout
     );
     Truth::find(&ended.stdout)?; // the command's own output is still there
-    Ok(())
-}
-
-#[test]
-fn attached_is_said_once_and_on_standard_error() -> Result<()> {
-    if !kernel::wanted()? {
-        return Ok(());
-    }
-    let ended =
-        profiler::run(&["--format", "json", "--", &fixture()?, "-workload", "small"])?.success()?;
-    let lines = |text: &str| {
-        text.lines()
-            .filter(|line| line.starts_with("attached"))
-            .count()
-    };
-    ensure!(
-        lines(&ended.stderr) == 1,
-        "standard error:\n{}",
-        ended.stderr
-    );
-    ensure!(
-        lines(&ended.stdout) == 0,
-        "standard output:\n{}",
-        ended.stdout
-    );
-    Ok(())
-}
-
-#[test]
-fn a_command_that_fails_is_still_reported() -> Result<()> {
-    if !kernel::wanted()? {
-        return Ok(());
-    }
-    let directory = tempfile::tempdir()?;
-    let output = directory.path().join("report.json");
-    let path = output.to_str().context("a path")?;
-    profiler::run(&[
-        "--format",
-        "json",
-        "--output",
-        path,
-        "--",
-        &fixture()?,
-        "-no-such-flag",
-    ])?
-    .success()?;
-    ensure!(
-        Report::parse(&std::fs::read_to_string(output)?)?.is_final,
-        "not the final report"
-    );
     Ok(())
 }
