@@ -1,1 +1,11 @@
 //! The Go fixtures and the oracle that the end-to-end tests compare with.
+//!
+//! A test builds a Go program ([`go`]), runs the profiler on it ([`profiler`]), and compares the report with what the
+//! program itself says it did ([`oracle`]).
+
+pub mod go;
+pub mod kernel;
+pub mod oracle;
+pub mod profiler;
+pub mod report;
+pub mod target;

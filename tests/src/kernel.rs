@@ -1,0 +1,30 @@
+//! Whether tests that attach to processes may run here.
+
+use std::io::Write as _;
+
+use anyhow::{Result, ensure};
+
+/// Whether a test that needs root and BPF is to run.
+///
+/// `false`, with a message, if `MAP_PROBE_NO_KERNEL=1` says that this machine has no such thing.
+///
+/// # Errors
+///
+/// Without that, not being root is an error: a test that did not run has not passed.
+pub fn wanted() -> Result<bool> {
+    if std::env::var_os("MAP_PROBE_NO_KERNEL").is_some_and(|value| value == "1") {
+        writeln!(
+            std::io::stderr(),
+            "ignored: MAP_PROBE_NO_KERNEL=1 leaves out what needs root and BPF"
+        )?;
+        return Ok(false);
+    }
+    // SAFETY: geteuid has no preconditions.
+    let user = unsafe { libc::geteuid() };
+    ensure!(
+        user == 0,
+        "this test attaches to processes, so it has to run as root (it is user {user}); \
+         MAP_PROBE_NO_KERNEL=1 leaves such tests out"
+    );
+    Ok(true)
+}

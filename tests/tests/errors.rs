@@ -1,0 +1,259 @@
+//! What goes wrong is said in full, with a hint, and with the exit status of the contract.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::go::{self, Go, Variant};
+use map_probe_tests::kernel;
+use map_probe_tests::profiler::{self, Profiler};
+use map_probe_tests::target::Target;
+
+const WRONG_USAGE: i32 = 2;
+const NOT_PROBEABLE: i32 = 3;
+const NOT_PERMITTED: i32 = 4;
+const NO_PROCESS: i32 = 5;
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65534;
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
+}
+
+/// A process that is killed at the end of a test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Every way to name the file has to refuse it: `sites` needs no root, `-- COMMAND` starts it.
+fn refused_as_a_binary(path: &Path) -> Result<()> {
+    profiler::run(&["sites", text(path)?])?
+        .refused(&[NOT_PROBEABLE])
+        .context("sites")?;
+    if kernel::wanted()? {
+        profiler::run(&["--", text(path)?])?
+            .refused(&[NOT_PROBEABLE])
+            .context("as a command")?;
+    }
+    Ok(())
+}
+
+/// A copy of the Go 1.27 fixture with its bytes changed.
+fn changed_fixture(directory: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Result<PathBuf> {
+    let mut bytes = fs::read(go::fixture("oracle", Go::V1_27, Variant::Plain)?)?;
+    change(&mut bytes);
+    let path = directory.join("changed");
+    fs::write(&path, bytes)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+    Ok(path)
+}
+
+/// Replaces all occurrences of a text by another of the same length; how many there were.
+fn replace(bytes: &mut [u8], from: &str, to: &str) -> usize {
+    assert_eq!(from.len(), to.len(), "the same length");
+    let places: Vec<_> = bytes
+        .windows(from.len())
+        .enumerate()
+        .filter(|(_, w)| *w == from.as_bytes())
+        .map(|(i, _)| i)
+        .collect();
+    for place in &places {
+        bytes[*place..place + to.len()].copy_from_slice(to.as_bytes());
+    }
+    places.len()
+}
+
+#[test]
+fn flags_that_make_no_sense_are_wrong_usage() -> Result<()> {
+    for arguments in [
+        &[][..],
+        &["--pid"],
+        &["--pid", "one"],
+        &["--pid", "0"],
+        &["--pid", "-1"],
+        &["--pid", "1", "--", "/bin/true"],
+        &["--pid", "1", "--duration", "10 parsecs"],
+        &["--pid", "1", "--interval", "0s"],
+        &["--pid", "1", "--format", "xml"],
+        &["--pid", "1", "--max-overhead", "much"],
+        &["--frobnicate"],
+        &["--"],
+        &["sites"],
+    ] {
+        profiler::run(arguments)?
+            .refused(&[WRONG_USAGE])
+            .with_context(|| format!("{arguments:?}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_process_that_does_not_exist_is_no_process() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    // Above the kernel's own limit for process ids.
+    profiler::run(&["--pid", "4194304"])?.refused(&[NO_PROCESS])
+}
+
+#[test]
+fn a_process_that_has_just_ended_is_no_process() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
+    let mut child = Running(
+        Command::new(fixture)
+            .arg("-no-such-flag")
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()?,
+    );
+    // The end of its standard error is its end; it is not waited for, so its id stays.
+    let mut said = String::new();
+    std::io::Read::read_to_string(child.0.stderr.as_mut().context("stderr")?, &mut said)?;
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    profiler::run(&["--pid", &child.0.id().to_string()])?.refused(&[NO_PROCESS])
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_refused() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    profiler::run(&["--", "/no/such/program"])?.refused(&[WRONG_USAGE, NOT_PROBEABLE, NO_PROCESS])
+}
+
+#[test]
+fn a_program_that_is_not_go_is_not_probeable() -> Result<()> {
+    refused_as_a_binary(Path::new("/bin/sleep"))?;
+    if kernel::wanted()? {
+        let sleep = Running(Command::new("/bin/sleep").arg("60").spawn()?);
+        profiler::run(&["--pid", &sleep.0.id().to_string()])?.refused(&[NOT_PROBEABLE])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_no_program_is_not_probeable() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    for (name, bytes) in [
+        ("empty", &b""[..]),
+        ("script", b"#!/bin/sh\nexit 0\n"),
+        ("noise", &[0x7f; 5000]),
+    ] {
+        let path = directory.path().join(name);
+        fs::write(&path, bytes)?;
+        profiler::run(&["sites", text(&path)?])?
+            .refused(&[NOT_PROBEABLE])
+            .context(name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_go_version_that_nobody_knows_is_not_probeable() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    for version in ["go1.99.3", "go1.17.3", "go2.27.3", "gibberis"] {
+        let mut places = 0;
+        let path = changed_fixture(directory.path(), |bytes| {
+            places = replace(bytes, "go1.27.3", version);
+        })?;
+        ensure!(places > 0, "the fixture does not name its version");
+        refused_as_a_binary(&path).context(version)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_32_bit_program_is_not_probeable() -> Result<()> {
+    refused_as_a_binary(&go::fixture("tiny", Go::V1_27, Variant::Bits32)?)
+}
+
+#[test]
+fn a_truncated_program_is_not_probeable() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let whole = fs::metadata(go::fixture("oracle", Go::V1_27, Variant::Plain)?)?.len();
+    let whole = usize::try_from(whole)?;
+    for length in [3, 20, 63, 64, 100, 700, 4096, whole / 4, whole / 2] {
+        let path = changed_fixture(directory.path(), |bytes| bytes.truncate(length))?;
+        profiler::run(&["sites", text(&path)?])?
+            .refused(&[NOT_PROBEABLE])
+            .with_context(|| format!("cut to {length} bytes"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kernel_thread_is_not_probeable() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    // Kernel threads are the children of process 2, and itself. In a container there are none to be seen.
+    let is_kernel_thread =
+        fs::read_to_string("/proc/2/stat").is_ok_and(|stat| stat.contains("(kthreadd)"));
+    if is_kernel_thread {
+        profiler::run(&["--pid", "2"])?.refused(&[NOT_PROBEABLE])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_wrong_usage_and_starts_nothing() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let missing = directory.path().join("missing/report.json");
+    let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
+    for output in [directory.path(), &missing] {
+        let ended = profiler::run(&["--output", text(output)?, "--", text(&fixture)?, "-n", "20"])?;
+        ended.refused(&[WRONG_USAGE])?;
+        ensure!(ended.stdout.is_empty(), "the command ran: {}", ended.stdout);
+    }
+    Ok(())
+}
+
+#[test]
+fn without_privileges_it_is_not_permitted() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    // Copies in a place that everybody may read.
+    let directory = tempfile::tempdir()?;
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+    let program = directory.path().join("map-probe");
+    let fixture = directory.path().join("oracle");
+    fs::copy(profiler::binary()?, &program)?;
+    fs::copy(go::fixture("oracle", Go::V1_27, Variant::Plain)?, &fixture)?;
+    let as_nobody = |program: &Path| {
+        let mut command = Command::new(program);
+        command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        command
+    };
+
+    let foreign = Target::start(&fixture, &[])?;
+    Profiler::spawn(as_nobody(&program).args(["--pid", &foreign.pid()]))?
+        .finish()?
+        .refused(&[NOT_PERMITTED])
+        .context("another user's process")?;
+    let own = Target::spawn(as_nobody(&fixture).args(["-wait", "-hold"]))?;
+    Profiler::spawn(as_nobody(&program).args(["--pid", &own.pid()]))?
+        .finish()?
+        .refused(&[NOT_PERMITTED])
+        .context("one's own process")?;
+    Profiler::spawn(as_nobody(&program).arg("--").arg(&fixture))?
+        .finish()?
+        .refused(&[NOT_PERMITTED])
+        .context("a command")
+}
