@@ -72,17 +72,35 @@ const fn basic(kind: EqualKind, offset: u32) -> EqualStep {
     }
 }
 
-/// `string` in [`BASIC_STEPS`].
-pub const STRING: EqualProgram = EqualProgram { start: 0, end: 1 };
-/// `float32` in [`BASIC_STEPS`].
-pub const FLOAT32: EqualProgram = EqualProgram { start: 1, end: 2 };
-/// `float64` in [`BASIC_STEPS`].
-pub const FLOAT64: EqualProgram = EqualProgram { start: 2, end: 3 };
-/// `complex64` in [`BASIC_STEPS`].
-pub const COMPLEX64: EqualProgram = EqualProgram { start: 3, end: 5 };
-/// `complex128` in [`BASIC_STEPS`].
-pub const COMPLEX128: EqualProgram = EqualProgram { start: 5, end: 7 };
-/// Interfaces without methods in [`BASIC_STEPS`].
-pub const EMPTY_INTERFACE: EqualProgram = EqualProgram { start: 7, end: 8 };
-/// Interfaces with methods in [`BASIC_STEPS`].
-pub const INTERFACE: EqualProgram = EqualProgram { start: 8, end: 9 };
+/// Kinds of types, as `internal/abi/type.go` (1.21 and later; before, `reflect.Kind`) numbers them.
+pub mod kind {
+    /// `float32`
+    pub const FLOAT32: u64 = 13;
+    /// `float64`
+    pub const FLOAT64: u64 = 14;
+    /// `complex64`
+    pub const COMPLEX64: u64 = 15;
+    /// `complex128`
+    pub const COMPLEX128: u64 = 16;
+    /// Interfaces without methods; with methods it is [`INTERFACE_WITH_METHODS`], a number of our own.
+    pub const INTERFACE: u64 = 20;
+    /// `string`
+    pub const STRING: u64 = 24;
+    /// Interfaces with methods.
+    pub const INTERFACE_WITH_METHODS: u64 = INTERFACE | 32;
+}
+
+/// The programs of the basic types, in [`BASIC_STEPS`], by their kind: in the
+/// table of programs a kind is a key like a type's address, which is never as small.
+pub const BASIC_PROGRAMS: [(u64, EqualProgram); 7] = [
+    (kind::STRING, EqualProgram { start: 0, end: 1 }),
+    (kind::FLOAT32, EqualProgram { start: 1, end: 2 }),
+    (kind::FLOAT64, EqualProgram { start: 2, end: 3 }),
+    (kind::COMPLEX64, EqualProgram { start: 3, end: 5 }),
+    (kind::COMPLEX128, EqualProgram { start: 5, end: 7 }),
+    (kind::INTERFACE, EqualProgram { start: 7, end: 8 }),
+    (
+        kind::INTERFACE_WITH_METHODS,
+        EqualProgram { start: 8, end: 9 },
+    ),
+];

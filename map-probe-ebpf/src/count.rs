@@ -2,11 +2,11 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use map_probe_common::counts::{DeepKey, NEAR_DEPTHS};
-use map_probe_common::op::{Class, Op, Outcome, cell};
-use map_probe_common::quality::Cause;
+use map_probe_common::op::{CELLS, Class, Op, Outcome, cell};
+use map_probe_common::quality::{CAUSES, Cause};
 
-use crate::atomic;
 use crate::tables::{COUNTS, DEEP, QUALITY};
+use crate::{atomic, opaque};
 
 /// Counts an operation that could be walked.
 #[inline(always)]
@@ -27,9 +27,12 @@ pub(crate) fn operation(
         });
     }
     let counts = COUNTS.get_ptr_mut(block).ok_or(Cause::TableFull)?;
-    // SAFETY: the pointer is to a map's value.
-    let counter = unsafe { (*counts).counts.get_mut(cell) }.and_then(|depths| depths.get_mut(near));
-    atomic::increment(counter.ok_or(Cause::TableFull)?);
+    let index = opaque::number(cell * NEAR_DEPTHS + near);
+    if index >= CELLS * NEAR_DEPTHS {
+        return Err(Cause::TableFull);
+    }
+    // SAFETY: the pointer is to a map's value, an array of arrays of as many counters in all.
+    atomic::increment(unsafe { &mut *counts.cast::<u64>().add(index) });
     Ok(())
 }
 
@@ -48,10 +51,11 @@ fn deep(key: DeepKey) -> Result<(), Cause> {
 /// Counts an operation that is in no row.
 #[inline(never)]
 pub(crate) fn failed(cause: Cause) {
-    if let Some(causes) = QUALITY.get_ptr_mut(0) {
-        // SAFETY: the pointer is to a map's value.
-        if let Some(counter) = unsafe { (*causes).get_mut(cause as usize) } {
-            atomic::increment(counter);
-        }
+    let index = opaque::number(cause as usize);
+    if let Some(causes) = QUALITY.get_ptr_mut(0)
+        && index < CAUSES
+    {
+        // SAFETY: the pointer is to a map's value, an array of as many counters.
+        atomic::increment(unsafe { &mut *causes.cast::<u64>().add(index) });
     }
 }

@@ -10,6 +10,7 @@
 
 mod atomic;
 mod count;
+mod opaque;
 mod pending;
 mod tables;
 mod types;
@@ -18,7 +19,7 @@ mod world;
 
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
-use aya_log_ebpf::debug;
+use aya_log_ebpf::{debug, info};
 use map_probe_common::quality::Cause;
 use map_probe_common::site::Role;
 use map_probe_common::walk::{End, Search};
@@ -43,15 +44,16 @@ fn empty(_ctx: ProbeContext) -> u32 {
 
 #[inline(always)]
 fn operation(ctx: &ProbeContext) -> Result<(), Cause> {
-    let world = Kernel::new().ok_or(Cause::UnknownSite)?;
-    let values = Values::of(ctx)?;
-    let role = values.operation.role as u8;
-    if role == Role::AfterEvacuation as u8 && !pending::take(values.goroutine) {
+    let mut values = Values::of(ctx)?;
+    if values.operation.role as u8 == Role::AfterEvacuation as u8 {
         // Most operations here were counted at their first site: an insert that grew its map passes again.
-        return Ok(());
+        let Some(hash) = pending::take(values.goroutine) else {
+            return Ok(());
+        };
+        values.operation.hash = hash;
     }
-    let typ = types::of(world, values.typ)?;
-    match Search::walk(world, typ, &values.operation) {
+    let typ = types::of(Kernel, values.typ)?;
+    match Search::walk(Kernel, typ, &values.operation) {
         End::At {
             outcome,
             class,
@@ -70,9 +72,9 @@ fn operation(ctx: &ProbeContext) -> Result<(), Cause> {
             );
             count::operation(typ.block, values.operation.op, outcome, class, depth)
         }
-        End::Deferred => pending::put(values.goroutine),
+        End::Deferred => pending::put(values.goroutine, values.operation.hash),
         End::Failed(cause) => {
-            debug!(
+            info!(
                 ctx,
                 "map {:x} type {:x} hash {:x}: not walked, cause {}",
                 values.operation.map,

@@ -6,16 +6,20 @@ use map_probe_common::quality::Cause;
 
 use crate::tables::PENDING;
 
-/// Remembers that the goroutine's operation has not been counted yet.
+/// Remembers that the goroutine's operation has not been counted yet, and its
+/// hash: after the evacuation some functions no longer have it.
 #[inline(always)]
-pub(crate) fn put(goroutine: u64) -> Result<(), Cause> {
+pub(crate) fn put(goroutine: u64, hash: u64) -> Result<(), Cause> {
     PENDING
-        .insert(&goroutine, &1, u64::from(BPF_ANY))
+        .insert(&goroutine, &hash, u64::from(BPF_ANY))
         .map_err(|_| Cause::TableFull)
 }
 
-/// Whether the goroutine's operation was waiting; it no longer is.
+/// The hash of the goroutine's operation, if it was waiting; it no longer is.
 #[inline(always)]
-pub(crate) fn take(goroutine: u64) -> bool {
-    PENDING.remove(&goroutine).is_ok()
+pub(crate) fn take(goroutine: u64) -> Option<u64> {
+    // SAFETY: only this goroutine's own operations change its entry, one after the other.
+    let hash = *unsafe { PENDING.get(&goroutine) }?;
+    PENDING.remove(&goroutine).ok()?;
+    Some(hash)
 }

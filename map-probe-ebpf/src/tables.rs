@@ -4,16 +4,12 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use map_probe_common::Site;
 use map_probe_common::counts::{Block, DeepKey};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::site::MAX_SITES;
 use map_probe_common::walk::MapType;
-use map_probe_common::{Layout, Site};
-
-/// How the target's maps are laid out. Written by userspace.
-#[map]
-pub(crate) static LAYOUT: Array<Layout> = Array::with_max_entries(1, 0);
 
 /// Probe sites, by their cookie. Written by userspace.
 #[map]

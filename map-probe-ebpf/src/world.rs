@@ -1,33 +1,45 @@
 //! The walk's world in the kernel: the memory of the target that is in the trap.
 
 use core::ffi::c_void;
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::helpers::generated::{bpf_copy_from_user, bpf_loop, bpf_probe_read_user};
 use map_probe_common::Layout;
 use map_probe_common::equal::{EqualProgram, EqualStep};
-use map_probe_common::walk::{Plain, Stepwise, World};
+use map_probe_common::walk::{Plain, Search, WALK_STATE_BYTES, World};
 
-use crate::tables::{EQUAL_PROGRAMS, EQUAL_STEPS, LAYOUT};
+use crate::opaque;
+use crate::tables::{EQUAL_PROGRAMS, EQUAL_STEPS};
 
 /// The target's memory and what userspace said of it.
 #[derive(Clone, Copy)]
-pub(crate) struct Kernel {
-    layout: &'static Layout,
-}
+pub(crate) struct Kernel;
 
-impl Kernel {
-    #[inline(always)]
-    pub(crate) fn new() -> Option<Self> {
-        LAYOUT.get(0).map(|layout| Self { layout })
+/// How the target's maps are laid out. Written by userspace before loading, so that the verifier
+/// knows it and leaves out what another layout would need.
+#[unsafe(no_mangle)]
+static LAYOUT: Constant = Constant(MaybeUninit::zeroed());
+
+/// A constant whose value is not known yet when this is compiled.
+#[repr(transparent)]
+struct Constant(MaybeUninit<Layout>);
+
+/// One step of a walk: a global function in the verifier's sense, which it checks once
+/// by itself, whatever the walk's state; inlined, it would follow every state by itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn walk_step(search: *mut Search<Kernel>) -> u32 {
+    if search.is_null() {
+        return 1;
     }
+    // SAFETY: `repeat` passes a walk that outlives the loop and is used by nobody else meanwhile.
+    u32::from(!unsafe { &mut *search }.step())
 }
 
 /// `bpf_loop`'s callback: 1 ends the loop.
-extern "C" fn step<S: Stepwise>(_index: u32, task: *mut c_void) -> i64 {
-    // SAFETY: `repeat` passes a `&mut S` that outlives the loop and is used by nobody else meanwhile.
-    let task = unsafe { &mut *task.cast::<S>() };
-    i64::from(!task.step())
+extern "C" fn again(_index: u32, search: *mut c_void) -> i64 {
+    // The compiler knows that it is 0 or 1; the verifier wants to see it.
+    (opaque::number(walk_step(search.cast()) as usize) & 1) as i64
 }
 
 /// Reads the target's memory at `address`; `None` if it cannot be read.
@@ -54,16 +66,17 @@ pub(crate) unsafe fn read_into(into: *mut c_void, size: u32, address: u64) -> Op
 impl World for Kernel {
     #[inline(always)]
     fn read<T: Plain>(self, address: u64) -> Option<T> {
-        let mut value = T::default();
-        let into = (&raw mut value).cast::<c_void>();
-        // SAFETY: `into` points to as many writable bytes, and any bytes are a `T`.
-        unsafe { read_into(into, size_of::<T>() as u32, address) }?;
-        Some(value)
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: `value` has room for as many bytes.
+        unsafe { read_into(value.as_mut_ptr().cast(), size_of::<T>() as u32, address) }?;
+        // SAFETY: all its bytes have been written, and any bytes are a `T`.
+        Some(unsafe { value.assume_init() })
     }
 
     #[inline(always)]
     fn layout(self) -> &'static Layout {
-        self.layout
+        // SAFETY: a pointer to a static, which userspace has filled in.
+        unsafe { &*opaque::pointer(LAYOUT.0.as_ptr()) }
     }
 
     #[inline(always)]
@@ -78,11 +91,13 @@ impl World for Kernel {
     }
 
     #[inline(always)]
-    fn repeat<S: Stepwise>(self, limit: u32, task: &mut S) {
-        let callback = step::<S> as extern "C" fn(u32, *mut c_void) -> i64;
-        // SAFETY: the callback has the form that `bpf_loop` calls, and `task` outlives the loop.
+    fn repeat(self, limit: u32, search: &mut Search<Self>) {
+        let callback = again as extern "C" fn(u32, *mut c_void) -> i64;
+        // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
-            bpf_loop(limit, callback as *mut c_void, (&raw mut *task).cast(), 0);
+            bpf_loop(limit, callback as *mut c_void, (&raw mut *search).cast(), 0);
         }
     }
 }
+
+const _: () = assert!(size_of::<Search<Kernel>>() == WALK_STATE_BYTES);

@@ -40,6 +40,17 @@ pub struct Probe {
     pub output: Option<PathBuf>,
     /// How much of the kernel side's own log to show: 0 none, 1 `-v`, 2 `-vv`.
     pub verbosity: u8,
+    /// For `cargo xtask bench`: what to attach instead of the walk.
+    pub bench: Option<Bench>,
+}
+
+/// What `cargo xtask bench` measures against.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Bench {
+    /// An empty program at the same sites.
+    Empty,
+    /// An empty program at the first instruction of a function.
+    EmptyAt(String),
 }
 
 /// Whom to probe.
@@ -127,6 +138,14 @@ struct Options {
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
 
+    /// Attach an empty program instead
+    #[arg(long, hide = true)]
+    bench_empty: bool,
+
+    /// Attach an empty program to this function instead
+    #[arg(long, hide = true, value_name = "FUNCTION")]
+    bench_empty_at: Option<String>,
+
     /// Start this command and probe it from its first map operation
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -197,6 +216,10 @@ impl Options {
             format,
             output: self.output,
             verbosity: self.verbose.min(2),
+            bench: match self.bench_empty_at {
+                Some(function) => Some(Bench::EmptyAt(function)),
+                None => self.bench_empty.then_some(Bench::Empty),
+            },
         })
     }
 }

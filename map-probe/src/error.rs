@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::target::TargetError;
+
 /// The program's exit status. `--help` has the same table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -26,6 +28,24 @@ pub enum Status {
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         Self::from(status as u8)
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        let status = match error.exit_status() {
+            2 => Status::Usage,
+            3 => Status::NotProbeable,
+            4 => Status::NotPermitted,
+            5 => Status::NoProcess,
+            _ => Status::Internal,
+        };
+        let mut failure = Self::new(status, error.to_string());
+        failure.hint = error.hint();
+        match error.source() {
+            Some(source) => failure.caused_by(source.to_string()),
+            None => failure,
+        }
     }
 }
 

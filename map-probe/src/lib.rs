@@ -4,7 +4,13 @@
 
 pub mod cli;
 pub mod error;
+pub mod kernel_log;
+pub mod object;
 pub mod output;
 pub mod plan;
+pub mod probe;
 pub mod report;
+pub mod run;
+pub mod session;
+pub mod sites;
 pub mod target;

@@ -1,2 +1,29 @@
 //! The `map-probe` program.
-fn main() {}
+
+use std::io;
+use std::process::ExitCode;
+
+use map_probe::cli::{self, Request};
+use map_probe::error::{Failure, Status};
+
+fn main() -> ExitCode {
+    match perform() {
+        Ok(()) => Status::Done.into(),
+        Err(failure) => {
+            // If that cannot be said, the exit status still says it.
+            let _ = failure.explain(&mut io::stderr());
+            failure.status().into()
+        }
+    }
+}
+
+fn perform() -> Result<(), Failure> {
+    match cli::parse(std::env::args_os())? {
+        Request::Probe(request) => map_probe::run::run(&request),
+        Request::Sites(request) => map_probe::sites::sites(&request, io::stdout()),
+        Request::Explain(text) => {
+            let _ = text.print();
+            Ok(())
+        }
+    }
+}

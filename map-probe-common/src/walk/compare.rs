@@ -1,6 +1,6 @@
 //! Compares an operation's key with a slot's, as the runtime would: one small step at a time.
 
-use super::types::{Equality, equality, is_direct};
+use super::types::{Equality, TypeHeader};
 use super::{World, read_field};
 use crate::equal::{EqualKind, EqualProgram};
 use crate::quality::Cause;
@@ -177,12 +177,14 @@ impl Comparison {
         } else {
             tab
         };
-        match is_direct(world, typ) {
+        let header = match TypeHeader::read(world, typ) {
+            Ok(header) => header,
             Err(cause) => return Verdict::Failed(cause),
-            Ok(true) => return decided(a == b),
-            Ok(false) => {}
+        };
+        if header.is_direct(world) {
+            return decided(a == b);
         }
-        match equality(world, typ) {
+        match header.equality(world, typ) {
             Err(cause) => Verdict::Failed(cause),
             Ok(Equality::Memory(bytes)) => {
                 self.start_run(a, b, u64::from(bytes));

@@ -29,6 +29,9 @@ pub use types::{Equality, MapType, map_type};
 /// `bpf_loop` allows 8 million; this many keep the longest stop of the target at some milliseconds.
 pub const MAX_STEPS: u32 = 1 << 16;
 
+/// Bytes of a [`Search`] in the kernel, where its world has no size: userspace tells the verifier.
+pub const WALK_STATE_BYTES: usize = 208;
+
 /// Types that any bytes are a value of.
 ///
 /// # Safety
@@ -46,12 +49,6 @@ unsafe impl Plain for u64 {}
 // SAFETY: an array of integers.
 unsafe impl<const N: usize> Plain for [u64; N] where [u64; N]: Default {}
 
-/// Something that is done step by step.
-pub trait Stepwise {
-    /// Does one step; false when there is nothing left to do.
-    fn step(&mut self) -> bool;
-}
-
 /// The world a walk runs in: the kernel, or a memory image on the host.
 pub trait World: Copy {
     /// Reads the target's memory at `address`; `None` if it cannot be read.
@@ -62,8 +59,8 @@ pub trait World: Copy {
     fn equal_program(self, typ: u64) -> Option<EqualProgram>;
     /// One step of the table that programs point into; `None` beyond its end.
     fn equal_step(self, index: u32) -> Option<EqualStep>;
-    /// Calls `task.step()` until it returns false, at most `limit` times.
-    fn repeat<S: Stepwise>(self, limit: u32, task: &mut S);
+    /// Calls `search.step()` until it returns false, at most `limit` times.
+    fn repeat(self, limit: u32, search: &mut Search<Self>);
 }
 
 /// How a walk ended.
@@ -100,27 +97,20 @@ impl Header {
     }
 }
 
-/// The part of the 8-byte word that a field of up to 8 bytes lies in.
+/// The part of the aligned 8-byte word that a field lies in.
 fn part(word: u64, field: Field) -> u64 {
-    let shifted = word >> ((u32::from(field.offset) & 7) * 8);
-    match field.width {
-        1 => shifted & 0xff,
-        2 => shifted & 0xffff,
-        4 => shifted & 0xffff_ffff,
-        _ => shifted,
-    }
+    let bits = u32::from(field.width) * 8;
+    let above = 64u32.wrapping_sub(bits) & 63;
+    (word >> ((u32::from(field.offset) & 7) * 8)) & (u64::MAX >> above)
 }
 
-/// Reads one field of the structure at `base`.
+/// Reads one field of the structure at `base`, which is aligned to eight bytes as all of Go's that have pointers.
 fn read_field<W: World>(world: W, base: u64, field: Field) -> Option<u64> {
-    let address = base.wrapping_add(u64::from(field.offset));
-    match field.width {
-        0 => Some(u64::from(field.offset)),
-        1 => world.read::<u8>(address).map(u64::from),
-        2 => world.read::<u16>(address).map(u64::from),
-        4 => world.read::<u32>(address).map(u64::from),
-        _ => world.read::<u64>(address),
+    if field.width == 0 {
+        return Some(u64::from(field.offset));
     }
+    let word = world.read::<u64>(base.wrapping_add(u64::from(field.offset & !7)))?;
+    Some(part(word, field))
 }
 
 /// Eight bytes, each of them `byte`.
@@ -134,19 +124,10 @@ const fn zero_bytes(word: u64) -> u64 {
     !(((word & LOW_SEVEN) + LOW_SEVEN) | word | LOW_SEVEN)
 }
 
-/// The index of the byte whose top bit is the lowest bit set in `bits`.
+/// The index of the lowest byte whose top bit is set in `bits`, which has none but top bits; 0 if it has none at all.
 const fn first_byte(bits: u64) -> u64 {
     let lowest = bits & bits.wrapping_neg();
-    // One comparison per power of two: BPF has no instruction that counts zeros.
-    let mut index = 0;
-    if lowest & 0x8080_8080_0000_0000 != 0 {
-        index += 4;
-    }
-    if lowest & 0x8080_0000_8080_0000 != 0 {
-        index += 2;
-    }
-    if lowest & 0x8000_8000_8000_8000 != 0 {
-        index += 1;
-    }
-    index
+    // `lowest >> 7` is a one moved up by whole bytes, and so moves the byte that is its own index to the top.
+    // No branches: the verifier would follow each by itself.
+    (lowest >> 7).wrapping_mul(0x0001_0203_0405_0607) >> 56
 }

@@ -2,7 +2,7 @@
 
 use super::compare::{Comparison, Verdict};
 use super::types::MapType;
-use super::{End, Header, MAX_STEPS, Stepwise, World, classic, first_byte, swiss};
+use super::{End, Header, MAX_STEPS, World, classic, first_byte, swiss};
 use crate::layout::LayoutKind;
 use crate::op::{Class, Op, Outcome};
 use crate::quality::Cause;
@@ -50,6 +50,15 @@ pub(super) enum Start {
     End(End),
 }
 
+/// Where a search stands.
+mod status {
+    pub(super) const UNDER_WAY: u32 = 0;
+    pub(super) const FOUND: u32 = 1;
+    pub(super) const ABSENT: u32 = 2;
+    pub(super) const FAULT: u32 = 3;
+    pub(super) const UNDECIDABLE: u32 = 4;
+}
+
 /// A search under way.
 #[expect(
     clippy::struct_excessive_bools,
@@ -62,14 +71,14 @@ pub struct Search<W> {
     key_len: u64,
     key_form: KeyForm,
     rules: u8,
-    is_swiss: bool,
     /// Whether the bucket's or group's tags have been looked at.
     examined: bool,
     /// Whether the search ends with this bucket or group.
     is_last: bool,
     comparing: bool,
     class: Class,
-    end: Option<End>,
+    /// Numbers instead of an enum: what the verifier does not know, it takes for any number at all.
+    status: u32,
     depth: u32,
     /// The tophash or the second part of the hash that a slot's must equal.
     tag: u8,
@@ -82,11 +91,11 @@ pub struct Search<W> {
 impl<W: World> Search<W> {
     /// Walks `operation` on a map of type `typ`.
     pub fn walk(world: W, typ: MapType, operation: &Operation) -> End {
-        let layout = world.layout();
         let Some(header) = Header::read(world, operation.map) else {
             return End::Failed(Cause::Fault);
         };
-        let is_swiss = layout.kind == LayoutKind::Swiss as u32;
+        let layout = world.layout();
+        let is_swiss = is_swiss(world);
         if operation.op as u8 == Op::Lookup as u8
             && header.get(layout.writing) & u64::from(layout.writing_mask) != 0
         {
@@ -113,12 +122,11 @@ impl<W: World> Search<W> {
             key_len: operation.key_len,
             key_form: operation.key_form,
             rules: operation.search,
-            is_swiss,
             examined: false,
             is_last: false,
             comparing: false,
             class,
-            end: None,
+            status: status::UNDER_WAY,
             depth: 1,
             tag,
             candidates: 0,
@@ -126,25 +134,38 @@ impl<W: World> Search<W> {
             comparison: Comparison::default(),
         };
         world.repeat(MAX_STEPS, &mut search);
-        let end = search.end.unwrap_or(End::Failed(Cause::Bound));
         if search.depth > 1 && moved(world, &header, operation.map) {
             return End::Failed(Cause::Torn);
         }
-        end
+        let Self { class, depth, .. } = search;
+        match search.status {
+            status::FOUND => End::At {
+                outcome: Outcome::Found,
+                class,
+                depth,
+            },
+            status::ABSENT => End::At {
+                outcome: Outcome::Absent,
+                class,
+                depth,
+            },
+            status::FAULT => End::Failed(Cause::Fault),
+            status::UNDECIDABLE => End::Failed(Cause::Undecidable),
+            _ => End::Failed(Cause::Bound),
+        }
     }
 
-    fn finish(&mut self, outcome: Outcome) -> bool {
-        self.end = Some(End::At {
-            outcome,
-            class: self.class,
-            depth: self.depth,
-        });
+    fn finish(&mut self, status: u32) -> bool {
+        self.status = status;
         false
     }
 
     fn fail(&mut self, cause: Cause) -> bool {
-        self.end = Some(End::Failed(cause));
-        false
+        self.finish(match cause {
+            Cause::Fault => status::FAULT,
+            Cause::Undecidable => status::UNDECIDABLE,
+            _ => status::UNDER_WAY,
+        })
     }
 
     /// Looks at the tags of the bucket or group.
@@ -152,7 +173,7 @@ impl<W: World> Search<W> {
         let Some(tags) = self.world.read::<u64>(self.position.unit) else {
             return false;
         };
-        let (candidates, is_last) = if self.is_swiss {
+        let (candidates, is_last) = if is_swiss(self.world) {
             swiss::candidates(tags, self.tag, self.rules, self.position.is_only)
         } else {
             classic::candidates(tags, self.tag, self.rules)
@@ -166,16 +187,16 @@ impl<W: World> Search<W> {
     /// Goes to the next bucket or group; ends the search where there is none.
     fn advance(&mut self) -> bool {
         if self.is_last {
-            return self.finish(Outcome::Absent);
+            return self.finish(status::ABSENT);
         }
-        if self.is_swiss {
+        if is_swiss(self.world) {
             if !swiss::advance(&mut self.position, self.typ.unit_size, self.depth) {
                 return self.fail(Cause::Bound);
             }
         } else {
             match classic::advance(self.world, self.position.unit, self.typ.unit_size) {
                 None => return self.fail(Cause::Fault),
-                Some(0) => return self.finish(Outcome::Absent),
+                Some(0) => return self.finish(status::ABSENT),
                 Some(overflow) => self.position.unit = overflow,
             }
         }
@@ -227,7 +248,7 @@ impl<W: World> Search<W> {
         };
         match equal {
             None => self.fail(Cause::Fault),
-            Some(true) => self.finish(Outcome::Found),
+            Some(true) => self.finish(status::FOUND),
             Some(false) => {
                 self.candidates &= self.candidates.wrapping_sub(1);
                 true
@@ -236,12 +257,13 @@ impl<W: World> Search<W> {
     }
 }
 
-impl<W: World> Stepwise for Search<W> {
-    fn step(&mut self) -> bool {
+impl<W: World> Search<W> {
+    /// Takes one step; false when the search has ended.
+    pub fn step(&mut self) -> bool {
         if self.comparing {
             return match self.comparison.step(self.world) {
                 Verdict::Undecided => true,
-                Verdict::Equal => self.finish(Outcome::Found),
+                Verdict::Equal => self.finish(status::FOUND),
                 Verdict::Different => {
                     self.comparing = false;
                     self.candidates &= self.candidates.wrapping_sub(1);
@@ -259,6 +281,10 @@ impl<W: World> Stepwise for Search<W> {
             self.compare_candidate()
         }
     }
+}
+
+fn is_swiss<W: World>(world: W) -> bool {
+    world.layout().kind == LayoutKind::Swiss as u32
 }
 
 /// Whether the map has got other storage since `header` was read.

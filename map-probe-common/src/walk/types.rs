@@ -1,19 +1,9 @@
 //! What the walk needs to know of a map's type, read from its descriptor.
 
 use super::{World, part, read_field};
-use crate::equal::{self, EqualProgram};
+use crate::equal::{EqualProgram, kind};
 use crate::quality::Cause;
 use crate::shared::shared;
-
-/// Kinds of types, as `internal/abi/type.go` (1.21 and later; before, `reflect.Kind`) numbers them.
-mod kind {
-    pub(super) const FLOAT32: u64 = 13;
-    pub(super) const FLOAT64: u64 = 14;
-    pub(super) const COMPLEX64: u64 = 15;
-    pub(super) const COMPLEX128: u64 = 16;
-    pub(super) const INTERFACE: u64 = 20;
-    pub(super) const STRING: u64 = 24;
-}
 
 /// How two values of a type compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,35 +74,48 @@ pub fn map_type<W: World>(world: W, typ: u64) -> Result<MapType, Cause> {
 }
 
 /// How values of the type at `typ` compare.
-pub(super) fn equality<W: World>(world: W, typ: u64) -> Result<Equality, Cause> {
-    let layout = world.layout();
-    // `abi.Type`: size, pointer bytes, then hash, flags and kind in one word.
-    let words: [u64; 3] = world.read(typ).ok_or(Cause::Fault)?;
-    let tflag = part(words[2], layout.tflag);
-    let kind = part(words[2], layout.kind_byte) & u64::from(layout.kind_mask);
-    if tflag & u64::from(layout.regular_memory) != 0 || words[0] == 0 {
-        let size = u32::try_from(words[0]).map_err(|_| Cause::Undecidable)?;
-        return Ok(Equality::Memory(size));
-    }
-    let program = match kind {
-        kind::FLOAT32 => equal::FLOAT32,
-        kind::FLOAT64 => equal::FLOAT64,
-        kind::COMPLEX64 => equal::COMPLEX64,
-        kind::COMPLEX128 => equal::COMPLEX128,
-        kind::STRING => equal::STRING,
-        kind::INTERFACE => match read_field(world, typ, layout.interface_methods) {
-            Some(0) => equal::EMPTY_INTERFACE,
-            Some(_) => equal::INTERFACE,
-            None => return Err(Cause::Fault),
-        },
-        _ => world.equal_program(typ).ok_or(Cause::Undecidable)?,
-    };
-    Ok(Equality::Program(program))
+fn equality<W: World>(world: W, typ: u64) -> Result<Equality, Cause> {
+    TypeHeader::read(world, typ)?.equality(world, typ)
 }
 
-/// Whether an interface holding a value of the type at `typ` has the value itself in its data word.
-pub(super) fn is_direct<W: World>(world: W, typ: u64) -> Result<bool, Cause> {
-    let layout = world.layout();
-    let flags = read_field(world, typ, layout.direct_interface).ok_or(Cause::Fault)?;
-    Ok(flags & u64::from(layout.direct_interface_mask) != 0)
+/// The start of a type (`abi.Type`): size, pointer bytes, then hash, flags and kind in one word.
+pub(super) struct TypeHeader([u64; 3]);
+
+impl TypeHeader {
+    pub(super) fn read<W: World>(world: W, typ: u64) -> Result<Self, Cause> {
+        world.read(typ).map(Self).ok_or(Cause::Fault)
+    }
+
+    /// Whether an interface holding a value of this type has the value itself in its data word.
+    pub(super) fn is_direct<W: World>(&self, world: W) -> bool {
+        let layout = world.layout();
+        let flags = part(self.0[2], layout.direct_interface);
+        flags & u64::from(layout.direct_interface_mask) != 0
+    }
+
+    /// How values of this type, which is at `typ`, compare.
+    pub(super) fn equality<W: World>(&self, world: W, typ: u64) -> Result<Equality, Cause> {
+        let layout = world.layout();
+        let size = self.0[0];
+        let tflag = part(self.0[2], layout.tflag);
+        if tflag & u64::from(layout.regular_memory) != 0 || size == 0 {
+            return u32::try_from(size)
+                .map(Equality::Memory)
+                .map_err(|_| Cause::Undecidable);
+        }
+        let mut key = part(self.0[2], layout.kind_byte) & u64::from(layout.kind_mask);
+        if key == kind::INTERFACE {
+            let methods = read_field(world, typ, layout.interface_methods).ok_or(Cause::Fault)?;
+            if methods != 0 {
+                key = kind::INTERFACE_WITH_METHODS;
+            }
+        } else if key > kind::COMPLEX128 && key != kind::STRING {
+            // Structs and arrays each have a program of their own.
+            key = typ;
+        }
+        world
+            .equal_program(key)
+            .map(Equality::Program)
+            .ok_or(Cause::Undecidable)
+    }
 }

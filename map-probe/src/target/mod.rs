@@ -47,6 +47,18 @@ pub enum MapLayout {
     SwissSplit,
 }
 
+impl MapLayout {
+    /// The name in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Swiss => "swiss",
+            Self::SwissSplit => "swiss-split",
+        }
+    }
+}
+
 /// What is known of one Go version's maps: the facts of one file below `target/go/`.
 #[derive(Clone, Copy, Debug)]
 pub struct GoMaps {

@@ -153,6 +153,8 @@ fn flags(prefixes: &[(PathBuf, &str)]) -> Vec<String> {
         // BTF is made from debug information, and the kernel needs it for callbacks (`bpf_loop`).
         "-Cdebuginfo=2",
         "-Clink-arg=--btf",
+        // Without it memory is cleared and copied by calls, byte by byte: slow, and too many steps for the verifier.
+        "-Clink-arg=--disable-expand-memcpy-in-order",
         // v3 has 32-bit arithmetic and jumps (Linux 5.1) and the atomic exchanges (5.12); v4 would need Linux 6.6.
         "-Ctarget-cpu=v3",
         "-Cpanic=abort",

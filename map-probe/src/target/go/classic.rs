@@ -44,6 +44,7 @@ const LAYOUT: Layout = Layout {
     shift: Field::at(9, 1),
     storage: Field::at(16, 8),
     second: Field::at(24, 8),
+    groups: Field::constant(0),
     // hashWriting, sameSizeGrow.
     writing_mask: 4,
     same_size_mask: 8,

@@ -58,6 +58,8 @@ const LAYOUT: Layout = Layout {
     shift: Field::at(33, 1),
     storage: Field::at(16, 8),
     second: Field::at(24, 8),
+    // maps.table.groups: data, then lengthMask.
+    groups: Field::at(16, 8),
     // `m.writing ^= 1`.
     writing_mask: 1,
     same_size_mask: 0,

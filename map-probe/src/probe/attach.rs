@@ -1,0 +1,52 @@
+//! Puts the program at the target's sites, and takes it away again.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::bpf;
+use super::load::{Loaded, internal, not_permitted};
+use crate::error::{Failure, Status};
+
+/// Where a site lies in the target's file.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// Offset in the file, in bytes.
+    pub offset: u64,
+    /// What the program is told there: the site's index.
+    pub cookie: u64,
+}
+
+/// Probes in place. Dropping it takes them away, and returns when no program runs any more.
+#[derive(Debug)]
+pub struct Attached {
+    _link: OwnedFd,
+}
+
+impl Attached {
+    /// Puts the program at all sites of `path`, a file that process `pid` runs, for that process alone.
+    ///
+    /// # Errors
+    /// Not permitted, no such process any more, or a kernel without `uprobe_multi`.
+    pub fn new(loaded: &Loaded, path: &str, sites: &[Placed], pid: u32) -> Result<Self, Failure> {
+        let file = CString::new(path).map_err(internal)?;
+        let (offsets, cookies): (Vec<_>, Vec<_>) =
+            sites.iter().map(|site| (site.offset, site.cookie)).unzip();
+        bpf::link_uprobes(loaded.program.as_fd(), &file, &offsets, &cookies, pid)
+            .map(|link| Self { _link: link })
+            .map_err(|error| match error.raw_os_error() {
+                Some(libc::ESRCH | libc::ENOENT | libc::EBADF) => Failure::new(
+                    Status::NoProcess,
+                    format!("process {pid} ended before the probes were in place"),
+                )
+                .caused_by(error)
+                .hint("start it anew under map-probe: map-probe -- COMMAND"),
+                Some(libc::EINVAL) => Failure::new(
+                    Status::NotPermitted,
+                    "this kernel cannot attach many probes at once (uprobe_multi)",
+                )
+                .caused_by(error)
+                .hint("Linux 6.6 or later is needed; `uname -r` says which this is"),
+                _ => not_permitted("attach probes", error),
+            })
+    }
+}

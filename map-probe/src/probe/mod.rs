@@ -1,0 +1,13 @@
+//! The kernel side at work: loading it, attaching it to a target, reading its counters.
+
+mod attach;
+mod bpf;
+mod btf;
+mod command;
+mod counters;
+mod load;
+
+pub use attach::{Attached, Placed};
+pub use command::Held;
+pub use counters::Counters;
+pub use load::{Loaded, Program, Tables};

@@ -1,0 +1,242 @@
+//! A run: attach, report every interval until the end, report the whole.
+
+use std::future::{Future, pending};
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::time::{Duration, Instant};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
+
+use crate::cli::{Bench, Probe, Target};
+use crate::error::{Failure, Status};
+use crate::kernel_log::KernelLog;
+use crate::output::{Emitter, Format};
+use crate::probe::{Held, Program};
+use crate::report::model::{Counts, Report, TargetInfo};
+use crate::session::Session;
+
+/// Probes as the command line asks.
+///
+/// # Errors
+/// The target cannot be probed, or a report cannot be written.
+pub fn run(request: &Probe) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed_to_wait)?;
+    runtime.block_on(probe(request))
+}
+
+async fn probe(request: &Probe) -> Result<(), Failure> {
+    let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
+    let mut signals = Signals::new()?;
+    let mut command = match &request.target {
+        Target::Command(command) => Some(Held::start(command)?),
+        Target::Pid(_) => None,
+    };
+    let pid = match (&request.target, &command) {
+        (_, Some(held)) => held.pid(),
+        (Target::Pid(pid), None) => pid.cast_unsigned(),
+        (Target::Command(_), None) => 0,
+    };
+    let exit = Exit::of(pid)?;
+    let program = if request.bench.is_some() {
+        Program::Empty
+    } else {
+        Program::Walk
+    };
+    let mut session = Session::prepare(pid, program, request.verbosity)?;
+    let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
+    let attached = match &request.bench {
+        Some(Bench::EmptyAt(function)) => session.attach_at_function(function)?,
+        Some(Bench::Empty) | None => session.attach()?,
+    };
+    let start = Instant::now();
+    let mut progress = Progress::new(session.info());
+    announce(&progress.target);
+    if let Some(command) = &mut command {
+        command.release()?;
+    }
+
+    let first = tokio::time::Instant::from_std(start) + request.interval;
+    let mut ticks = interval_at(first, request.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let end = until(request.duration);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = signals.any() => break,
+            () = exit.happens() => break,
+            () = &mut end => break,
+            () = log.flushed() => continue,
+            _ = ticks.tick() => {}
+        }
+        let report = progress.interval(session.read()?, start.elapsed());
+        if emitter.interval(&report)? == ControlFlow::Break(()) {
+            break;
+        }
+    }
+    let seconds = start.elapsed();
+    // Returns when no program runs any more: what is read then is all there is.
+    drop(attached);
+    let counts = session.read()?;
+    log.flush();
+    // A text reader who has seen no interval does not need one that is the whole run.
+    if progress.reported || request.format != Format::Text {
+        // A reader who is gone is told nothing more, by `finish` either.
+        let _ = emitter.interval(&progress.interval(counts.clone(), seconds))?;
+    }
+    emitter.finish(&progress.whole(counts, seconds))?;
+    if let Some(command) = &mut command
+        && !command.has_ended()
+    {
+        say(&format!(
+            "the command still runs, as process {}",
+            command.pid()
+        ));
+    }
+    Ok(())
+}
+
+/// What has been reported so far.
+struct Progress {
+    target: TargetInfo,
+    counts: Counts,
+    until: Duration,
+    reported: bool,
+}
+
+impl Progress {
+    fn new(target: TargetInfo) -> Self {
+        Self {
+            target,
+            counts: Counts::default(),
+            until: Duration::ZERO,
+            reported: false,
+        }
+    }
+
+    /// The report of the time since the last one.
+    fn interval(&mut self, counts: Counts, until: Duration) -> Report {
+        let report = self.report(
+            counts.since(&self.counts),
+            until.saturating_sub(self.until),
+            until,
+            false,
+        );
+        self.counts = counts;
+        self.until = until;
+        self.reported = true;
+        report
+    }
+
+    fn whole(&self, counts: Counts, until: Duration) -> Report {
+        self.report(counts, until, until, true)
+    }
+
+    fn report(&self, counts: Counts, length: Duration, until: Duration, is_final: bool) -> Report {
+        Report {
+            target: self.target.clone(),
+            is_final,
+            until_seconds: until.as_secs_f64(),
+            seconds: length.as_secs_f64(),
+            attached_seconds: length.as_secs_f64(),
+            // Lookups on small maps end before they reach a probe, in every version supported.
+            small_counted: false,
+            counts,
+        }
+    }
+}
+
+/// The line that says: from now on every operation is counted.
+fn announce(target: &TargetInfo) {
+    let TargetInfo {
+        pid,
+        exe,
+        go,
+        layout,
+        covered,
+        ..
+    } = target;
+    say(&format!(
+        "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions",
+        covered.len()
+    ));
+}
+
+fn say(line: &str) {
+    // Nobody listens: nothing to be done about it.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+async fn until(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => sleep(duration).await,
+        None => pending().await,
+    }
+}
+
+/// What ends a run from outside.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed_to_wait)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed_to_wait)?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The end of the target.
+struct Exit(AsyncFd<OwnedFd>);
+
+impl Exit {
+    fn of(pid: u32) -> Result<Self, Failure> {
+        // SAFETY: a plain system call (pidfd_open, Linux 5.3); its result is a new descriptor or negative.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let fd = i32::try_from(fd).unwrap_or(-1);
+        if fd < 0 {
+            let error = io::Error::last_os_error();
+            return Err(
+                Failure::new(Status::NoProcess, format!("there is no process {pid}"))
+                    .caused_by(error)
+                    .hint("`pgrep -a NAME` lists processes by name"),
+            );
+        }
+        // SAFETY: the descriptor is new, and nobody else has it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: an `OwnedFd` stays open, and the same, as long as it lives.
+        unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+            .map(Self)
+            .map_err(|error| failed_to_wait(error.into()))
+    }
+
+    fn happens(&self) -> impl Future<Output = ()> {
+        async {
+            if self.0.readable().await.is_err() {
+                pending::<()>().await;
+            }
+        }
+    }
+}
+
+fn failed_to_wait(error: io::Error) -> Failure {
+    Failure::new(Status::Internal, "cannot wait for signals and the target")
+        .caused_by(error)
+        .hint("the system is probably out of file descriptors or memory")
+}

@@ -1,0 +1,202 @@
+//! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
+
+use crate::error::{Failure, Status};
+use crate::plan::{self, Coverage, Kernel, PlannedFunction};
+use crate::probe::{Attached, Counters, Loaded, Placed, Program, Tables};
+use crate::report::model::{Counts, TargetInfo};
+use crate::target::{Binary, Process};
+
+/// A process, its program, and its probe sites.
+#[derive(Debug)]
+pub struct Session {
+    process: Process,
+    binary: Binary,
+    bias: u64,
+    planned: Vec<PlannedFunction>,
+    loaded: Loaded,
+    counters: Counters,
+}
+
+impl Session {
+    /// Reads the process's program, plans its sites and loads the kernel side for it.
+    ///
+    /// # Errors
+    /// The process cannot be probed, or not by us.
+    pub fn prepare(pid: u32, program: Program, verbosity: u8) -> Result<Self, Failure> {
+        let process = Process::open(pid)?;
+        let binary = process.binary()?;
+        let bias = process.load_bias(&binary)?;
+        let planned = plan_binary(&binary);
+        check_covered(&binary, &planned, process.exe())?;
+        let mut equal = binary.equal_steps()?;
+        for (typ, _) in &mut equal {
+            *typ = typ.wrapping_add(bias);
+        }
+        let tables = Tables {
+            layout: binary.maps().layout,
+            sites: sites(&planned).map(|site| site.site).collect(),
+            equal,
+        };
+        let loaded = Loaded::new(&tables, program, verbosity)?;
+        Ok(Self {
+            process,
+            binary,
+            bias,
+            planned,
+            loaded,
+            counters: Counters::default(),
+        })
+    }
+
+    /// The kernel side.
+    #[must_use]
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// Puts the probes in place.
+    ///
+    /// # Errors
+    /// The target ended, or the kernel refuses.
+    pub fn attach(&self) -> Result<Attached, Failure> {
+        let mut placed = Vec::new();
+        for (cookie, site) in (0..).zip(sites(&self.planned)) {
+            placed.push(Placed {
+                offset: self.file_offset(site.address)?,
+                cookie,
+            });
+        }
+        self.attach_at(&placed)
+    }
+
+    /// Puts a single probe on the first instruction of a function, by its name. For `cargo xtask bench`.
+    ///
+    /// # Errors
+    /// There is no such function, or as [`Session::attach`].
+    pub fn attach_at_function(&self, name: &str) -> Result<Attached, Failure> {
+        let address = self.binary.address_of(name).ok_or_else(|| {
+            Failure::new(
+                Status::Usage,
+                format!("the target has no function '{name}'"),
+            )
+            .hint("give a name as `go tool nm` prints it")
+        })?;
+        self.attach_at(&[Placed {
+            offset: self.file_offset(address)?,
+            cookie: 0,
+        }])
+    }
+
+    fn attach_at(&self, placed: &[Placed]) -> Result<Attached, Failure> {
+        if !self.process.is_running() {
+            return Err(Failure::new(
+                Status::NoProcess,
+                format!(
+                    "process {} ended before the probes were in place",
+                    self.process.pid()
+                ),
+            )
+            .hint("start it under map-probe instead: map-probe -- COMMAND"));
+        }
+        Attached::new(
+            &self.loaded,
+            &self.process.exe_link(),
+            placed,
+            self.process.pid(),
+        )
+    }
+
+    fn file_offset(&self, address: u64) -> Result<u64, Failure> {
+        self.binary.file_offset(address).ok_or_else(|| {
+            Failure::new(
+                Status::NotProbeable,
+                format!("the code at {address:#x} is not in the file"),
+            )
+            .hint("build the program with the Go toolchain's own linker, unpacked")
+        })
+    }
+
+    /// All counts since the kernel side was loaded.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn read(&mut self) -> Result<Counts, Failure> {
+        let Self {
+            process,
+            binary,
+            bias,
+            loaded,
+            counters,
+            ..
+        } = self;
+        counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))
+    }
+
+    /// The target as reports name it.
+    #[must_use]
+    pub fn info(&self) -> TargetInfo {
+        let mut info = TargetInfo {
+            pid: self.process.pid().cast_signed(),
+            exe: self.process.exe().to_owned(),
+            go: self.binary.version().text.clone(),
+            layout: self.binary.maps().name.as_str(),
+            arch: "amd64",
+            covered: Vec::new(),
+            not_covered: Vec::new(),
+        };
+        for function in &self.planned {
+            let name = function.function.symbol.to_owned();
+            match &function.coverage {
+                Coverage::Covered(_) => info.covered.push(name),
+                Coverage::NotCovered(reason) => info.not_covered.push((name, reason.clone())),
+                Coverage::Absent => {}
+            }
+        }
+        info
+    }
+}
+
+/// Plans all map functions of a program, for the kernel that runs now.
+#[must_use]
+pub fn plan_binary(binary: &Binary) -> Vec<PlannedFunction> {
+    let kernel = nix::sys::utsname::uname()
+        .ok()
+        .and_then(|name| name.release().to_str().map(Kernel::of_release))
+        .unwrap_or(Kernel::ANY);
+    plan::plan(
+        binary.maps(),
+        &|name| binary.function(name),
+        &|address| binary.name_at(address),
+        kernel,
+    )
+}
+
+/// All sites, in the order of their cookies.
+fn sites(planned: &[PlannedFunction]) -> impl Iterator<Item = &plan::PlannedSite> {
+    planned
+        .iter()
+        .flat_map(|function| match &function.coverage {
+            Coverage::Covered(sites) => sites.as_slice(),
+            Coverage::Absent | Coverage::NotCovered(_) => &[],
+        })
+}
+
+/// Refuses a program none of whose map functions can be probed.
+fn check_covered(binary: &Binary, planned: &[PlannedFunction], exe: &str) -> Result<(), Failure> {
+    if sites(planned).next().is_some() {
+        return Ok(());
+    }
+    let reason = planned
+        .iter()
+        .find_map(|function| match &function.coverage {
+            Coverage::NotCovered(reason) => Some(format!("{}: {reason}", function.function.symbol)),
+            Coverage::Covered(_) | Coverage::Absent => None,
+        });
+    let message = format!(
+        "no map function of '{exe}' ({}) can be probed",
+        binary.version().text
+    );
+    Err(Failure::new(Status::NotProbeable, message)
+        .caused_by(reason.unwrap_or_else(|| "it has none".to_owned()))
+        .hint("`map-probe sites BINARY` says more; build it with the Go toolchain's default flags"))
+}

@@ -1,0 +1,37 @@
+//! `map-probe sites BINARY`: what would be probed, without touching a process.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use crate::cli::{Sites, SitesFormat};
+use crate::error::{Failure, Status};
+use crate::plan::sites_text;
+use crate::session::plan_binary;
+use crate::target::{Binary, TargetError};
+
+/// Prints the probe sites of a program.
+///
+/// # Errors
+/// It is nothing that can be probed, or they cannot be printed.
+pub fn sites(request: &Sites, out: impl Write) -> Result<(), Failure> {
+    let path = request.binary.display().to_string();
+    let file = File::open(&request.binary).map_err(|source| TargetError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let binary = Binary::open(file, &path)?;
+    let planned = plan_binary(&binary);
+    let layout = binary.maps().name.as_str();
+    let sites = sites_text::Sites::new(&path, &binary.version().text, layout, &planned);
+    let mut out = BufWriter::new(out);
+    let written = match request.format {
+        SitesFormat::Text => sites.write_text(&mut out),
+        SitesFormat::Json => sites.write_json(&mut out),
+    };
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Status::Internal, "cannot print the sites").caused_by(error))
+        }
+        _ => Ok(()),
+    }
+}
