@@ -1,0 +1,18 @@
+//! Tests of the walk against memory images laid out as Go lays out its maps.
+//!
+//! `image` is the memory, `target` the world around it, `values` lays out keys;
+//! `classic` and `swiss` hold a textbook search each, which knows nothing of
+//! memory, and compare it with the walk; `compare` does so for keys; `hostile`
+//! walks memory that no Go program ever had.
+
+mod bits;
+mod classic;
+mod compare;
+mod dice;
+mod hostile;
+mod image;
+mod operations;
+mod swiss;
+mod target;
+mod types;
+mod values;
