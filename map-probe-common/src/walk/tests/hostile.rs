@@ -54,7 +54,7 @@ fn random_target(dice: &mut Dice) -> Target {
     }
     let mut memory = target.memory.borrow_mut();
     memory.place_words(&words);
-    memory.is_everywhere = dice.one_in(2);
+    memory.is_everywhere = dice.one_in(4);
     drop(memory);
     target
 }

@@ -76,11 +76,9 @@ impl Image {
     pub(super) fn get(&self, address: u64, len: usize) -> Option<Vec<u8>> {
         if self.is_everywhere {
             let (_, region) = self.regions.first_key_value()?;
-            let at = |offset: usize| {
-                let address = address.wrapping_add(offset as u64);
-                region[(address % region.len() as u64) as usize]
-            };
-            return Some((0..len).map(at).collect());
+            let at = (address % region.len() as u64) as usize;
+            let shown = region[at..].iter().chain(region.iter().cycle()).take(len);
+            return Some(shown.copied().collect());
         }
         let (start, region) = self.regions.range(..=address).next_back()?;
         let at = usize::try_from(address - start).ok()?;
