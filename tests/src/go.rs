@@ -8,51 +8,107 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// A Go version that fixtures are built with.
+/// A Go toolchain that fixtures are built with, and how its maps are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Go {
-    /// The last one with classic maps only.
-    V1_23,
-    /// The newest, with Swiss maps.
-    V1_27,
+pub struct Go {
+    version: &'static str,
+    experiment: Option<&'static str>,
+    layout: &'static str,
 }
 
 impl Go {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::V1_23, Self::V1_27];
+    /// Debian's.
+    pub const V1_19: Self = Self::classic("1.19.8");
+    /// The first one with `clear`.
+    pub const V1_21: Self = Self::classic("1.21.13");
+    /// Classic maps.
+    pub const V1_22: Self = Self::classic("1.22.10");
+    /// The last one with classic maps only.
+    pub const V1_23: Self = Self::classic("1.23.9");
+    /// The first one with Swiss maps.
+    pub const V1_24: Self = Self::swiss("1.24.11");
+    /// Swiss maps that prune tombstones.
+    pub const V1_25: Self = Self::swiss("1.25.5");
+    /// Swiss maps; the direct-interface bit has moved.
+    pub const V1_26: Self = Self::swiss("1.26.6");
+    /// The newest, with Swiss maps.
+    pub const V1_27: Self = Self::swiss("1.27.3");
+    /// Go 1.24 with classic maps.
+    pub const V1_24_CLASSIC: Self = Self::classic("1.24.11").with("noswissmap");
+    /// Go 1.25 with classic maps.
+    pub const V1_25_CLASSIC: Self = Self::classic("1.25.5").with("noswissmap");
+    /// Go 1.27 with all keys of a group before all elements.
+    pub const V1_27_SPLIT: Self = Self {
+        layout: "swiss-split",
+        ..Self::V1_27.with("mapsplitgroup")
+    };
+
+    const fn classic(version: &'static str) -> Self {
+        Self {
+            version,
+            experiment: None,
+            layout: "classic",
+        }
+    }
+
+    const fn swiss(version: &'static str) -> Self {
+        Self {
+            version,
+            experiment: None,
+            layout: "swiss",
+        }
+    }
+
+    const fn with(self, experiment: &'static str) -> Self {
+        Self {
+            experiment: Some(experiment),
+            ..self
+        }
+    }
 
     /// The full version, as `go1.23.9` without the `go`.
     #[must_use]
     pub fn version(self) -> &'static str {
-        match self {
-            Self::V1_23 => "1.23.9",
-            Self::V1_27 => "1.27.3",
+        self.version
+    }
+
+    /// What `runtime.Version` says: with the experiment, if there is one.
+    #[must_use]
+    pub fn runtime_version(self) -> String {
+        match self.experiment {
+            None => format!("go{}", self.version),
+            // The separator changed in 1.26.
+            Some(experiment) if self.version.starts_with("1.27") => {
+                format!("go{}-X:{experiment}", self.version)
+            }
+            Some(experiment) => format!("go{} X:{experiment}", self.version),
         }
     }
 
     /// The map layout that a report names.
     #[must_use]
     pub fn layout(self) -> &'static str {
-        match self {
-            Self::V1_23 => "classic",
-            Self::V1_27 => "swiss",
-        }
+        self.layout
     }
 
-    /// The `go` command: of the installation that `MAP_PROBE_GO_1_23` or `MAP_PROBE_GO_1_27` names (its root, or the
-    /// command itself), else of the one that `cargo xtask` fetched.
+    /// Whether its maps have buckets with overflow chains.
+    #[must_use]
+    pub fn is_classic(self) -> bool {
+        self.layout == "classic"
+    }
+
+    /// The `go` command: of the installation that `MAP_PROBE_GO_1_23` (`MAP_PROBE_GO_1_27`, ...) names (its root, or
+    /// the command itself), else of the one that `cargo xtask` fetched.
     ///
     /// # Errors
     ///
     /// There is none.
     pub fn command(self) -> Result<PathBuf> {
-        let variable = match self {
-            Self::V1_23 => "MAP_PROBE_GO_1_23",
-            Self::V1_27 => "MAP_PROBE_GO_1_27",
-        };
-        let root = match std::env::var_os(variable) {
+        let minor = self.version.split('.').nth(1).unwrap_or_default();
+        let variable = format!("MAP_PROBE_GO_1_{minor}");
+        let root = match std::env::var_os(&variable) {
             Some(path) => PathBuf::from(path),
-            None => build_dir().join("go").join(self.version()).join("go"),
+            None => build_dir().join("go").join(self.version).join("go"),
         };
         if root.is_file() {
             return Ok(root);
@@ -60,8 +116,8 @@ impl Go {
         let command = root.join("bin/go");
         ensure!(
             command.is_file(),
-            "no Go {} at {}: `cargo xtask test` fetches it, or set {variable} to an installation's root",
-            self.version(),
+            "no Go {} at {}: `cargo xtask test --full` fetches it, or set {variable} to an installation's root",
+            self.version,
             command.display()
         );
         Ok(command)
@@ -101,7 +157,14 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
         .join(name);
     let directory = build_dir().join("fixtures");
     fs::create_dir_all(&directory)?;
-    let binary = directory.join(format!("{name}-{}-{}", go.version(), variant.name()));
+    let experiment = go
+        .experiment
+        .map_or(String::new(), |name| format!("-{name}"));
+    let binary = directory.join(format!(
+        "{name}-{}{experiment}-{}",
+        go.version,
+        variant.name()
+    ));
 
     let _lock = Lock::take(&binary.with_extension("lock"))?;
     if is_newer(&binary, &source)? {
@@ -121,6 +184,9 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
         .env("GOARCH", "amd64")
         .env_remove("GOROOT")
         .env_remove("GOEXPERIMENT");
+    if let Some(experiment) = go.experiment {
+        build.env("GOEXPERIMENT", experiment);
+    }
     if std::env::var_os("GOCACHE").is_none() {
         build.env("GOCACHE", build_dir().join("gocache"));
     }

@@ -87,7 +87,7 @@ impl Truth {
     ///
     /// It is of another version or layout.
     pub fn expect_go(&self, go: Go) -> Result<()> {
-        let version = format!("go{}", go.version());
+        let version = go.runtime_version();
         ensure!(
             self.go == version,
             "the fixture was built by {}, not {version}",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Go toolchains that the fixtures are built with: one for each map layout.
-pub(crate) const GO_VERSIONS: [&str; 2] = ["1.23.9", "1.27.3"];
+pub(crate) const GO_VERSIONS: [&str; 3] = ["1.23.9", "1.26.6", "1.27.3"];
 
 /// What the demo asks npm for.
 const TYPESCRIPT: &str = "typescript@7";

@@ -4,7 +4,8 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::bpf;
-use super::load::{Loaded, internal, not_permitted};
+use super::load::Loaded;
+use super::refusal::{internal, not_permitted};
 use crate::error::{Failure, Status};
 
 /// Where a site lies in the target's file.
@@ -40,12 +41,6 @@ impl Attached {
                 )
                 .caused_by(error)
                 .hint("start it anew under map-probe: map-probe -- COMMAND"),
-                Some(libc::EINVAL) => Failure::new(
-                    Status::NotPermitted,
-                    "this kernel cannot attach many probes at once (uprobe_multi)",
-                )
-                .caused_by(error)
-                .hint("Linux 6.6 or later is needed; `uname -r` says which this is"),
                 _ => not_permitted("attach probes", error),
             })
     }

@@ -23,7 +23,7 @@ pub(crate) struct GoFacts {
 }
 
 /// Every supported version as it is built by default.
-const SUPPORTED: [&GoFacts; 2] = [&classic::GO_1_23, &swiss::GO_1_27];
+const SUPPORTED: [&GoFacts; 3] = [&classic::GO_1_23, &swiss::GO_1_26, &swiss::GO_1_27];
 
 /// What an experiment means for maps.
 enum Effect {
@@ -151,7 +151,7 @@ mod tests {
         let refused = layout("go1.22.1", &[]).expect_err("not supported");
         let text = refused.to_string();
         assert!(
-            text.contains("go1.22.1") && text.contains("Go 1.23 and Go 1.27"),
+            text.contains("go1.22.1") && text.contains("Go 1.23, Go 1.26 and Go 1.27"),
             "{text}"
         );
         assert_eq!(refused.exit_status(), 3);

@@ -1,8 +1,9 @@
 //! Swiss maps: groups of eight along a probe sequence.
 //!
 //! Go: `internal/runtime/maps/map.go`, `table.go`, `runtime.go`, `runtime_fast32.go`,
-//! `runtime_fast64.go`, `runtime_faststr.go`, `internal/abi/map.go`, `type.go`,
-//! `iface.go`, `runtime/symtab.go`, all of 1.27.
+//! `runtime_fast64.go`, `runtime_faststr.go` (1.24 and 1.25: `runtime_swiss.go`,
+//! `runtime_fast32_swiss.go`, ...), `internal/abi/map.go` (1.24 and 1.25: `map_swiss.go`),
+//! `type.go`, `iface.go`, `runtime/symtab.go`, all of 1.24 to 1.27.
 
 use map_probe_common::layout::{Field, Layout, LayoutKind};
 use map_probe_common::op::Op;
@@ -13,6 +14,19 @@ use crate::plan::{Arguments, MapFunction};
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
+/// Go 1.26.
+pub(super) const GO_1_26: GoFacts = GoFacts {
+    minor: 26,
+    maps: MAPS_BY_SLOT,
+    module: ModuleLayout {
+        text: 176,
+        types: 296,
+        etypes: 304,
+    },
+    // The direct-interface bit moved to TFlag in 1.26 (internal/abi/type.go).
+    kind_flags: 0,
+};
+
 /// Go 1.27.
 pub(super) const GO_1_27: GoFacts = GoFacts {
     minor: 27,
@@ -20,9 +34,9 @@ pub(super) const GO_1_27: GoFacts = GoFacts {
     module: ModuleLayout {
         text: 176,
         types: 296,
+        // `typedesclen` lies between.
         etypes: 312,
     },
-    // The direct-interface bit moved to TFlag in 1.26 (internal/abi/type.go).
     kind_flags: 0,
 };
 
@@ -45,6 +59,22 @@ const MAPS: GoMaps = GoMaps {
     seed_offset: 8,
     seed_width: 8,
     functions: &FUNCTIONS,
+};
+
+/// The maps of Go 1.26.
+const MAPS_BY_SLOT: GoMaps = GoMaps {
+    layout: LAYOUT_BY_SLOT,
+    functions: &FUNCTIONS_TO_1_26,
+    ..MAPS
+};
+
+/// The offsets of Go 1.26, whose map type says how large a slot (key and element) is.
+const LAYOUT_BY_SLOT: Layout = Layout {
+    // abi.MapType: Flags, SlotSize. The slots follow the eight control bytes (`ctrlGroupsSize`).
+    type_flags: Field::at(104, 4),
+    keys_offset: Field::constant(8),
+    key_stride: Field::at(88, 8),
+    ..LAYOUT
 };
 
 /// The offsets of Go 1.27.
@@ -104,79 +134,82 @@ const fn function(symbol: &'static str, op: Op, key_form: KeyForm, search: u8) -
 /// The search ends at the first group that has an empty slot (`matchEmpty`).
 const TO_AN_EMPTY_SLOT: u8 = 0;
 
+const fn lookup(symbol: &'static str, key_form: KeyForm) -> MapFunction {
+    function(symbol, Op::Lookup, key_form, TO_AN_EMPTY_SLOT)
+}
+
+/// A `mapassign_fast…`: it takes the first of `matchEmptyOrDeleted`, and `continue`s if that is `ctrlDeleted`.
+const fn fast_insert(symbol: &'static str, key_form: KeyForm) -> MapFunction {
+    function(symbol, Op::Insert, key_form, PASSES_TOMBSTONE_FIRST)
+}
+
+// The functions, alike in 1.24 to 1.27.
+const ACCESS1: MapFunction = lookup("runtime.mapaccess1", KeyForm::Pointer);
+const ACCESS1_FAST32: MapFunction = lookup("runtime.mapaccess1_fast32", KeyForm::Value32);
+const ACCESS1_FAST64: MapFunction = lookup("runtime.mapaccess1_fast64", KeyForm::Value64);
+const ACCESS1_FASTSTR: MapFunction = lookup("runtime.mapaccess1_faststr", KeyForm::String);
+const ACCESS2: MapFunction = lookup("runtime.mapaccess2", KeyForm::Pointer);
+const ACCESS2_FAST32: MapFunction = lookup("runtime.mapaccess2_fast32", KeyForm::Value32);
+const ACCESS2_FAST64: MapFunction = lookup("runtime.mapaccess2_fast64", KeyForm::Value64);
+const ACCESS2_FASTSTR: MapFunction = lookup("runtime.mapaccess2_faststr", KeyForm::String);
+/// runtime.go: `matchEmpty` first, tombstones only in groups that have no empty slot.
+const ASSIGN: MapFunction = function(
+    "runtime.mapassign",
+    Op::Insert,
+    KeyForm::Pointer,
+    TO_AN_EMPTY_SLOT,
+);
+const ASSIGN_FAST32: MapFunction = fast_insert("runtime.mapassign_fast32", KeyForm::Value32);
+const ASSIGN_FAST64: MapFunction = fast_insert("runtime.mapassign_fast64", KeyForm::Value64);
+const ASSIGN_FAST64PTR: MapFunction = fast_insert("runtime.mapassign_fast64ptr", KeyForm::Value64);
+const ASSIGN_FASTSTR: MapFunction = fast_insert("runtime.mapassign_faststr", KeyForm::String);
+/// table.go: `(*table).Delete` ends at `matchEmpty`. A method: the receiver comes first.
+const DELETE: MapFunction = MapFunction {
+    arguments: Arguments {
+        map: 0,
+        typ: 1,
+        key: 2,
+    },
+    ..function(
+        "internal/runtime/maps.(*Map).Delete",
+        Op::Delete,
+        KeyForm::Pointer,
+        TO_AN_EMPTY_SLOT,
+    )
+};
+
 /// The set that counts every operation once, 1.27. Left out on purpose:
 /// `mapaccess1…` and `mapaccess…_fat` (they call `mapaccess2…`), the
 /// `runtime.mapdelete…` (they call `Delete`), `(*Map).getWithKey` (an iterator's),
 /// `reflect.map…` (they call these), `mapassign_fast32ptr` (32-bit machines only).
 const FUNCTIONS: [MapFunction; 10] = [
-    function(
-        "runtime.mapaccess2",
-        Op::Lookup,
-        KeyForm::Pointer,
-        TO_AN_EMPTY_SLOT,
-    ),
-    function(
-        "runtime.mapaccess2_fast32",
-        Op::Lookup,
-        KeyForm::Value32,
-        TO_AN_EMPTY_SLOT,
-    ),
-    function(
-        "runtime.mapaccess2_fast64",
-        Op::Lookup,
-        KeyForm::Value64,
-        TO_AN_EMPTY_SLOT,
-    ),
-    function(
-        "runtime.mapaccess2_faststr",
-        Op::Lookup,
-        KeyForm::String,
-        TO_AN_EMPTY_SLOT,
-    ),
-    // runtime.go: `matchEmpty` first, tombstones only in groups that have no empty slot.
-    function(
-        "runtime.mapassign",
-        Op::Insert,
-        KeyForm::Pointer,
-        TO_AN_EMPTY_SLOT,
-    ),
-    // The fast ones take the first of `matchEmptyOrDeleted`, and `continue` if it is ctrlDeleted.
-    function(
-        "runtime.mapassign_fast32",
-        Op::Insert,
-        KeyForm::Value32,
-        PASSES_TOMBSTONE_FIRST,
-    ),
-    function(
-        "runtime.mapassign_fast64",
-        Op::Insert,
-        KeyForm::Value64,
-        PASSES_TOMBSTONE_FIRST,
-    ),
-    function(
-        "runtime.mapassign_fast64ptr",
-        Op::Insert,
-        KeyForm::Value64,
-        PASSES_TOMBSTONE_FIRST,
-    ),
-    function(
-        "runtime.mapassign_faststr",
-        Op::Insert,
-        KeyForm::String,
-        PASSES_TOMBSTONE_FIRST,
-    ),
-    // table.go: `(*table).Delete` ends at `matchEmpty`. A method: the receiver comes first.
-    MapFunction {
-        arguments: Arguments {
-            map: 0,
-            typ: 1,
-            key: 2,
-        },
-        ..function(
-            "internal/runtime/maps.(*Map).Delete",
-            Op::Delete,
-            KeyForm::Pointer,
-            TO_AN_EMPTY_SLOT,
-        )
-    },
+    ACCESS2,
+    ACCESS2_FAST32,
+    ACCESS2_FAST64,
+    ACCESS2_FASTSTR,
+    ASSIGN,
+    ASSIGN_FAST32,
+    ASSIGN_FAST64,
+    ASSIGN_FAST64PTR,
+    ASSIGN_FASTSTR,
+    DELETE,
+];
+
+/// The set up to 1.26: `mapaccess1…` do their own search. Left out on purpose:
+/// the same others (`mapaccess…_fat` call `mapaccess1`).
+const FUNCTIONS_TO_1_26: [MapFunction; 14] = [
+    ACCESS1,
+    ACCESS1_FAST32,
+    ACCESS1_FAST64,
+    ACCESS1_FASTSTR,
+    ACCESS2,
+    ACCESS2_FAST32,
+    ACCESS2_FAST64,
+    ACCESS2_FASTSTR,
+    ASSIGN,
+    ASSIGN_FAST32,
+    ASSIGN_FAST64,
+    ASSIGN_FAST64PTR,
+    ASSIGN_FASTSTR,
+    DELETE,
 ];
