@@ -1,6 +1,6 @@
 //! Random choices that a seed repeats: models are too large to draw them slot by slot from proptest.
 
-/// A generator of random numbers (SplitMix64).
+/// A generator of random numbers (`SplitMix64`).
 pub(super) struct Dice(u64);
 
 impl Dice {

@@ -54,7 +54,12 @@ impl Target {
         let mut memory = self.memory.borrow_mut();
         let typ = memory.place_zeros(136);
         let other_flags = u64::from(!layout.indirect_key & 0x1f);
-        let flags = u64::from(is_indirect) * u64::from(layout.indirect_key) | other_flags;
+        let flags = other_flags
+            | if is_indirect {
+                u64::from(layout.indirect_key)
+            } else {
+                0
+            };
         memory.put_field(typ, layout.key_type, key_type);
         memory.put_field(typ, layout.type_flags, flags);
         memory.put_field(typ, layout.unit_size, unit_size);

@@ -1,5 +1,6 @@
 //! Swiss maps: the walk against a search in plain groups.
 
+use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
@@ -29,7 +30,7 @@ struct Map {
 enum Storage {
     /// Before the first insert.
     None,
-    Small(Group),
+    Small(Box<Group>),
     /// Tables, and for each entry of the directory the index of its table.
     Tables(Vec<Vec<Group>>, Vec<usize>),
 }
@@ -48,7 +49,7 @@ impl Map {
     fn random(shape: &Shape, hash: u64, dice: &mut Dice) -> Self {
         let storage = match dice.below(8) {
             0 => Storage::None,
-            1 | 2 => Storage::Small(random_group(shape, hash, false, dice)),
+            1 | 2 => Storage::Small(Box::new(random_group(shape, hash, false, dice))),
             _ => {
                 let tables = (0..=dice.below(3)).map(|_| {
                     let groups = 1 << dice.below(5);
@@ -134,7 +135,7 @@ fn place(target: &mut Target, slots: &Slots, shape: &Shape, map: &Map, dice: &mu
     let (storage, entries) = match &map.storage {
         Storage::None => (0, 0),
         Storage::Small(group) => {
-            let group = std::slice::from_ref(group);
+            let group = std::slice::from_ref(&**group);
             (place_groups(target, slots, shape, group, dice), 0)
         }
         Storage::Tables(tables, directory) => {
