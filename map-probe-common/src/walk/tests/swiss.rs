@@ -210,10 +210,11 @@ fn a_table_without_an_empty_slot_is_passed_once_and_ends_at_the_bound() {
 
 #[test]
 fn a_map_that_gets_another_directory_while_it_is_walked_is_torn() {
-    for field in [SWISS.storage, SWISS.second] {
+    // The words of Map that hold dirPtr, dirLen, and globalDepth with globalShift.
+    for (offset, word) in [(16, 0x1000), (24, 2), (32, 0x3f01)] {
         let (target, slots, operation) = lookup_in_table([TOMBSTONE; 8], 8);
         let typ = target.read_map_type(&slots);
-        let written = (4, operation.map + u64::from(field.offset), 0x1000);
+        let written = (4, operation.map + offset, word);
         let end = target.walk_disturbed(typ, &operation, written);
         assert_eq!(end, End::Failed(Cause::Torn));
     }

@@ -53,7 +53,7 @@ impl Shape {
             4 => dice.pick(&[Self::Float32, Self::Float64]),
             5 => dice.pick(&[Self::Complex64, Self::Complex128]),
             6 | 7 => {
-                let fields = 1 + dice.below(4);
+                let fields = dice.below(5);
                 let mut fields: Vec<_> = (0..fields).map(|_| Self::random(dice, nesting)).collect();
                 fields.insert(dice.below(fields.len() + 1), Self::Blank);
                 Self::Struct(fields)
