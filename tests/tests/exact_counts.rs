@@ -122,9 +122,16 @@ macro_rules! counts_are_exact {
 }
 
 counts_are_exact! {
+    go_1_21: Go::V1_21;
+    go_1_22: Go::V1_22;
     go_1_23: Go::V1_23;
+    go_1_24: Go::V1_24;
+    go_1_25: Go::V1_25;
     go_1_26: Go::V1_26;
     go_1_27: Go::V1_27;
+    go_1_24_noswissmap: Go::V1_24_CLASSIC;
+    go_1_25_noswissmap: Go::V1_25_CLASSIC;
+    go_1_27_mapsplitgroup: Go::V1_27_SPLIT;
 }
 
 /// Needs neither root nor BPF: the fixture checks each of its predictions against what Go shows.
