@@ -49,8 +49,8 @@ pub struct Probe {
 pub enum Bench {
     /// An empty program at the same sites.
     Empty,
-    /// An empty program at the first instruction of a function.
-    EmptyAt(String),
+    /// An empty program at a linked address.
+    EmptyAt(u64),
 }
 
 /// Whom to probe.
@@ -142,9 +142,9 @@ struct Options {
     #[arg(long, hide = true)]
     bench_empty: bool,
 
-    /// Attach an empty program to this function instead
-    #[arg(long, hide = true, value_name = "FUNCTION")]
-    bench_empty_at: Option<String>,
+    /// Attach an empty program to this linked address instead
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    bench_empty_at: Option<u64>,
 
     /// Start this command and probe it from its first map operation
     #[arg(last = true, value_name = "COMMAND")]
@@ -217,7 +217,7 @@ impl Options {
             output: self.output,
             verbosity: self.verbose.min(2),
             bench: match self.bench_empty_at {
-                Some(function) => Some(Bench::EmptyAt(function)),
+                Some(address) => Some(Bench::EmptyAt(address)),
                 None => self.bench_empty.then_some(Bench::Empty),
             },
         })

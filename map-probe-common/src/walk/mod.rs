@@ -109,8 +109,8 @@ fn read_field<W: World>(world: W, base: u64, field: Field) -> Option<u64> {
     if field.width == 0 {
         return Some(u64::from(field.offset));
     }
-    let word = world.read::<u64>(base.wrapping_add(u64::from(field.offset & !7)))?;
-    Some(part(word, field))
+    let aligned = base.wrapping_add(u64::from(field.offset & !7));
+    world.read(aligned).map(|bits| part(bits, field))
 }
 
 /// Eight bytes, each of them `byte`.

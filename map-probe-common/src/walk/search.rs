@@ -60,10 +60,6 @@ mod status {
 }
 
 /// A search under way.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a phase enum would make the verifier follow more paths"
-)]
 pub struct Search<W> {
     world: W,
     typ: MapType,

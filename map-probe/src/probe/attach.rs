@@ -4,7 +4,8 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::bpf;
-use super::load::{Loaded, internal, not_permitted};
+use super::load::Loaded;
+use super::refusal::{internal, not_permitted};
 use crate::error::{Failure, Status};
 
 /// Where a site lies in the target's file.

@@ -24,7 +24,7 @@ pub(super) enum Linkage {
 #[derive(Debug)]
 pub(super) struct Types {
     count: u32,
-    types: Vec<u8>,
+    encoded: Vec<u8>,
     /// Each ends with a zero byte; the first is empty.
     strings: Vec<u8>,
 }
@@ -33,7 +33,7 @@ impl Default for Types {
     fn default() -> Self {
         Self {
             count: 0,
-            types: Vec::new(),
+            encoded: Vec::new(),
             strings: vec![0],
         }
     }
@@ -77,11 +77,11 @@ impl Types {
         let mut bytes = Vec::new();
         bytes.extend(MAGIC.to_le_bytes());
         bytes.extend([VERSION, 0]);
-        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+        let (types, strings) = (self.encoded.len() as u32, self.strings.len() as u32);
         for word in [HEADER_BYTES, 0, types, types, strings] {
             bytes.extend(word.to_le_bytes());
         }
-        bytes.extend(&self.types);
+        bytes.extend(&self.encoded);
         bytes.extend(&self.strings);
         bytes
     }
@@ -95,7 +95,7 @@ impl Types {
 
     fn add(&mut self, name: u32, kind: u32, length: u32, size_or_type: u32, more: &[u32]) -> u32 {
         for word in [name, kind << 24 | length, size_or_type].iter().chain(more) {
-            self.types.extend(word.to_le_bytes());
+            self.encoded.extend(word.to_le_bytes());
         }
         self.count += 1;
         self.count
@@ -105,8 +105,8 @@ impl Types {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aya_obj::Endianness;
     use aya_obj::btf::{Btf, BtfKind};
+    use object::Endianness;
 
     #[test]
     fn another_reader_finds_every_type_under_its_number() {

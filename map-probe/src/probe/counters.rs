@@ -8,7 +8,8 @@ use map_probe_common::op::of_cell;
 use map_probe_common::quality::CAUSES;
 use map_probe_common::walk::MapType;
 
-use super::load::{Loaded, internal};
+use super::load::Loaded;
+use super::refusal::internal;
 use crate::error::Failure;
 use crate::report::counts::{Counts, Quality, Rows};
 
@@ -49,7 +50,7 @@ impl Counters {
             }
             blocks.insert(block, rows);
         }
-        for entry in deep.iter() {
+        for entry in &deep {
             let (key, operations) = entry?;
             if let Some(kind) = of_cell(key.cell as usize) {
                 blocks
@@ -59,7 +60,7 @@ impl Counters {
             }
         }
         let mut of_block = HashMap::new();
-        for entry in types.iter() {
+        for entry in &types {
             let (typ, facts) = entry?;
             if facts.block != UNKNOWN_TYPE_BLOCK {
                 of_block.insert(facts.block, typ);

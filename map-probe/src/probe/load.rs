@@ -1,19 +1,16 @@
 //! Loads the kernel side: its tables, sized and filled for the target, and its program.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
-use aya_obj::btf::BtfKind;
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
-use map_probe_common::walk::WALK_STATE_BYTES;
 use map_probe_common::{Layout, Site};
 
-use super::bpf;
-use super::btf::{Linkage, Types};
-use crate::error::{Failure, Status};
+use super::refusal::{Missing, internal, not_created};
+use super::{bpf, program};
+use crate::error::Failure;
 use crate::object::OBJECT;
 
 /// Types that get counters of their own; the operations of further ones are counted as of unknown type.
@@ -67,66 +64,31 @@ impl Loaded {
             ("EQUAL_PROGRAMS", programs.len()),
             ("COUNTS", TYPE_BLOCKS as usize + 1),
         ]);
-        let mut maps = HashMap::new();
-        for (name, map) in &mut object.maps {
-            if let Some(size) = sizes.get(name.as_str()) {
-                map.set_max_entries(u32::try_from(*size).map_err(internal)?);
-            }
-            let data =
-                MapData::create(map.clone(), name, None).map_err(|error| not_created(error))?;
-            if !map.data().is_empty() {
-                bpf::fill_and_freeze(data.fd().as_fd(), map.data()).map_err(internal)?;
-            }
-            maps.insert(name.clone(), data);
-        }
-        let text_sections = object
-            .functions
-            .keys()
-            .map(|(section, _)| *section)
-            .collect::<HashSet<_>>();
-        let relocations: Vec<_> = object
-            .maps
-            .iter()
-            .map(|(name, map)| {
-                (
-                    name.clone(),
-                    maps[name].fd().as_fd().as_raw_fd(),
-                    map.clone(),
-                )
-            })
-            .collect();
-        object
-            .relocate_maps(
-                relocations
-                    .iter()
-                    .map(|(name, fd, map)| (name.as_str(), *fd, map)),
-                &text_sections,
-            )
-            .map_err(internal)?;
-        object.relocate_calls(&text_sections).map_err(internal)?;
+        let maps = create_maps(&mut object, &sizes)?;
+        relocate(&mut object, &maps)?;
 
-        let fd = |name: &str| {
-            let map = maps.get(name);
-            map.map(|map| map.fd().as_fd())
-                .ok_or_else(|| internal(Missing(name.to_owned())))
+        let fill = |name: &str, fill: &dyn Fn(BorrowedFd<'_>) -> io::Result<()>| {
+            let map = maps
+                .get(name)
+                .ok_or_else(|| internal(Missing(name.to_owned())))?;
+            fill(map.fd().as_fd()).map_err(internal)
         };
-        bpf::update(fd("SITES")?, &indexes(tables.sites.len()), &tables.sites).map_err(internal)?;
-        bpf::update(fd("EQUAL_STEPS")?, &indexes(steps.len()), &steps).map_err(internal)?;
         let (types, programs): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
-        bpf::update(fd("EQUAL_PROGRAMS")?, &types, &programs).map_err(internal)?;
+        fill("SITES", &|map| {
+            bpf::update(map, &indexes(tables.sites.len()), &tables.sites)
+        })?;
+        fill("EQUAL_STEPS", &|map| {
+            bpf::update(map, &indexes(steps.len()), &steps)
+        })?;
+        fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
 
-        let program = load_program(&object, program)?;
-        let mut typed = HashMap::new();
-        for (name, data) in maps {
-            // Maps of kinds without a type in aya (the log level's) are kept alive by the program.
-            if let Ok(map) = Map::from_map_data(data) {
-                typed.insert(name, map);
-            }
-        }
-        Ok(Self {
-            program,
-            maps: typed,
-        })
+        let program = program::load(&object, program, verbosity)?;
+        // Maps of kinds that aya has no type for (constants) are kept alive by the program.
+        let maps = maps
+            .into_iter()
+            .filter_map(|(name, data)| Some((name, Map::from_map_data(data).ok()?)))
+            .collect();
+        Ok(Self { program, maps })
     }
 
     /// The number that the kernel knows the program by.
@@ -136,6 +98,47 @@ impl Loaded {
     pub fn program_id(&self) -> io::Result<u32> {
         bpf::program_id(&self.program)
     }
+}
+
+/// Creates the object's maps in the kernel, those named in `sizes` as large as that; constants with their values.
+fn create_maps(
+    object: &mut aya_obj::Object,
+    sizes: &HashMap<&str, usize>,
+) -> Result<HashMap<String, MapData>, Failure> {
+    let mut maps = HashMap::new();
+    for (name, map) in &mut object.maps {
+        if let Some(size) = sizes.get(name.as_str()) {
+            map.set_max_entries(u32::try_from(*size).map_err(internal)?);
+        }
+        let data = MapData::create(map.clone(), name, None).map_err(not_created)?;
+        if !map.data().is_empty() {
+            bpf::fill_and_freeze(data.fd().as_fd(), map.data()).map_err(internal)?;
+        }
+        maps.insert(name.clone(), data);
+    }
+    Ok(maps)
+}
+
+/// Makes the object's instructions refer to the kernel's maps and to each other.
+fn relocate(object: &mut aya_obj::Object, maps: &HashMap<String, MapData>) -> Result<(), Failure> {
+    let text = object
+        .functions
+        .keys()
+        .map(|(section, _)| *section)
+        .collect::<HashSet<_>>();
+    let described: Vec<_> = object
+        .maps
+        .iter()
+        .filter_map(|(name, map)| {
+            let fd = maps.get(name)?.fd().as_fd().as_raw_fd();
+            Some((name.clone(), fd, map.clone()))
+        })
+        .collect();
+    let references = described
+        .iter()
+        .map(|(name, fd, map)| (name.as_str(), *fd, map));
+    object.relocate_maps(references, &text).map_err(internal)?;
+    object.relocate_calls(&text).map_err(internal)
 }
 
 /// One table of steps for all types, and each type's range of it. Types that no longer fit are left out.
@@ -169,120 +172,6 @@ fn log_level(verbosity: u8) -> u8 {
         _ => 4,
     }
 }
-
-fn load_program(object: &aya_obj::Object, program: Program) -> Result<OwnedFd, Failure> {
-    let name = match program {
-        Program::Walk => "map_probe",
-        Program::Empty => "empty",
-    };
-    let missing = || internal(Missing(name.to_owned()));
-    let found = object.programs.get(name).ok_or_else(missing)?;
-    let mut function = object
-        .functions
-        .get(&found.function_key())
-        .ok_or_else(missing)?
-        .clone();
-    let btf = describe_functions(object, &mut function);
-    let btf =
-        bpf::load_btf(&btf).map_err(|error| not_permitted("load its type information", error))?;
-    let name = CString::new(name).map_err(internal)?;
-    bpf::load_program(&name, &found.license, &function, btf.as_fd(), &mut [])
-        .map_err(|error| refused_by_verifier(&name, found, &function, btf.as_fd(), error))
-}
-
-/// Replaces the object's type information by the little that the kernel asks for: which functions the program
-/// has, and what the global one takes. It refuses what compilers make of Rust's enums.
-fn describe_functions(object: &aya_obj::Object, function: &mut aya_obj::Function) -> Vec<u8> {
-    let walk_step = object
-        .btf
-        .as_ref()
-        .and_then(|btf| btf.id_by_type_name_kind("walk_step", BtfKind::Func).ok());
-    let mut types = Types::default();
-    let nothing = types.function_type(&[], 0);
-    let number = types.int("u32", 4);
-    let walk = types.structure("walk", WALK_STATE_BYTES as u32);
-    let walk = types.pointer(walk);
-    let step = types.function_type(&[("walk", walk)], number);
-    for (index, info) in function.func_info.func_info.iter_mut().enumerate() {
-        info.type_id = if Some(info.type_id) == walk_step {
-            types.function("walk_step", step, Linkage::Global)
-        } else {
-            types.function(&format!("map_probe_{index}"), nothing, Linkage::Static)
-        };
-    }
-    types.to_bytes()
-}
-
-/// Loads once more for the verifier's words, of which the last lines say why.
-fn refused_by_verifier(
-    name: &CStr,
-    program: &aya_obj::Program,
-    function: &aya_obj::Function,
-    btf: BorrowedFd<'_>,
-    error: io::Error,
-) -> Failure {
-    let mut log = vec![0; 16 << 20];
-    let _ = bpf::load_program(name, &program.license, function, btf, &mut log);
-    let text = String::from_utf8_lossy(log.split(|byte| *byte == 0).next().unwrap_or_default());
-    if text.is_empty() {
-        return not_permitted("load its program into the kernel", error);
-    }
-    log::debug!("the verifier's log:\n{text}");
-    let last: Vec<_> = text.lines().rev().take(6).collect();
-    let last = last.into_iter().rev().collect::<Vec<_>>().join("\n    ");
-    Failure::new(
-        Status::Internal,
-        format!("this kernel's verifier refuses map-probe's program:\n    {last}"),
-    )
-    .caused_by(error)
-    .hint("Linux 6.6 or later is needed; if this kernel is one, please report it with the output of `map-probe -vv`")
-}
-
-fn not_created(error: aya::maps::MapError) -> Failure {
-    match error {
-        aya::maps::MapError::CreateError { io_error, .. } => {
-            not_permitted("create its tables in the kernel", io_error)
-        }
-        other => internal(other),
-    }
-}
-
-/// A `bpf(2)` call failed: for want of permission, or of something in the kernel.
-pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
-    let message = format!("map-probe may not {what}");
-    match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            let hint = match std::fs::read_to_string("/sys/kernel/security/lockdown") {
-                Ok(lockdown) if lockdown.contains("[confidentiality]") => {
-                    "the kernel is locked down (/sys/kernel/security/lockdown says [confidentiality]): \
-                     BPF may not read memory then; boot with lockdown=integrity or none"
-                        .to_owned()
-                }
-                _ => "run it as root (sudo), or give it the capabilities: \
-                      setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep $(which map-probe)"
-                    .to_owned(),
-            };
-            Failure::new(Status::NotPermitted, message)
-                .caused_by(error)
-                .hint(hint)
-        }
-        Some(libc::ENOSYS) => Failure::new(Status::NotPermitted, message)
-            .caused_by(error)
-            .hint("this kernel has no bpf(2): use one built with CONFIG_BPF_SYSCALL"),
-        _ => Failure::new(Status::Internal, format!("cannot {what}")).caused_by(error),
-    }
-}
-
-/// A failure that nobody but a developer of map-probe can mend.
-pub(super) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
-    Failure::new(Status::Internal, "cannot load map-probe's kernel side")
-        .caused_by(error)
-        .hint("this is a bug in map-probe, or the system is out of memory: please report it")
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the kernel side has no {0}")]
-struct Missing(String);
 
 #[cfg(test)]
 mod tests {

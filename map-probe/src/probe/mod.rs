@@ -6,6 +6,8 @@ mod btf;
 mod command;
 mod counters;
 mod load;
+mod program;
+mod refusal;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;

@@ -110,13 +110,6 @@ impl Binary {
         })
     }
 
-    /// The linked address of any function, by its name; finding it takes a pass over all names.
-    #[must_use]
-    pub fn address_of(&self, name: &str) -> Option<u64> {
-        let places = self.functions.find(&self.image, std::iter::once(name))?;
-        places.get(name).map(|place| place.start)
-    }
-
     /// The name of the function whose code covers a linked address.
     #[must_use]
     pub fn name_at(&self, address: u64) -> Option<String> {

@@ -1,14 +1,17 @@
 //! The Go program that measures itself: `tests/fixtures/bench`.
 
 use anyhow::{Context, Result, anyhow};
+use object::{Object as _, ObjectSymbol as _};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// A running target. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Target {
+    binary: PathBuf,
     child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -25,6 +28,7 @@ impl Target {
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (commands, answers) = pipes.ok_or_else(|| anyhow!("the target has no pipes"))?;
         let mut target = Self {
+            binary: binary.to_owned(),
             child,
             commands,
             answers: BufReader::new(answers),
@@ -36,6 +40,16 @@ impl Target {
         Ok(target)
     }
 
+    /// The linked address of a function, by its name in the symbol table.
+    pub(super) fn address_of(&self, symbol: &str) -> Result<u64> {
+        let file = fs::read(&self.binary)?;
+        let file = object::File::parse(&*file)?;
+        file.symbol_by_name(symbol)
+            .map(|symbol| symbol.address())
+            .with_context(|| format!("the target has no function {symbol}"))
+    }
+
+    /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }

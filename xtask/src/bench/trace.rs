@@ -181,13 +181,11 @@ fn settled(target: &mut Target, kind: &str) -> Result<f64> {
 /// if this map-probe cannot put one there.
 fn reference(target: &mut Target, kind: &str, rounds: u32) -> Result<Option<(Series, Series)>> {
     let (mut without, mut with) = (Series::default(), Series::default());
+    // Assembly functions have this suffix; the name without it is a wrapper of the linker's.
+    let address = target.address_of(&format!("main.{kind}.abi0"))?.to_string();
     for _ in 0..rounds {
         without.push(settled(target, kind)?);
-        // Assembly functions have this suffix; the name without it is a wrapper of the linker's.
-        match Probe::attach(
-            target.pid(),
-            &["--bench-empty-at", &format!("main.{kind}.abi0")],
-        ) {
+        match Probe::attach(target.pid(), &["--bench-empty-at", &address]) {
             Ok(probe) => {
                 with.push(settled(target, kind)?);
                 probe.detach()?;

@@ -75,6 +75,7 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
             shift: none,
             storage: none,
             second: none,
+            groups: Field::constant(0),
             writing_mask: 0,
             same_size_mask: 0,
             key_type: none,

@@ -1,0 +1,94 @@
+//! Loads a program of the kernel side, with what the kernel wants to know of its functions.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use aya_obj::btf::BtfKind;
+use map_probe_common::walk::WALK_STATE_BYTES;
+
+use super::bpf;
+use super::btf::{Linkage, Types};
+use super::load::Program;
+use super::refusal::{Missing, internal, not_permitted};
+use crate::error::{Failure, Status};
+
+/// As much of the verifier's log as is kept: its end says why.
+const VERIFIER_LOG_BYTES: usize = 16 << 20;
+/// As many lines of it as are shown.
+const VERIFIER_LINES: usize = 6;
+
+/// Loads one of the object's programs, its maps in place. With a `verbosity` of 2 the verifier's whole log is shown if it
+/// refuses.
+pub(super) fn load(
+    object: &aya_obj::Object,
+    program: Program,
+    verbosity: u8,
+) -> Result<OwnedFd, Failure> {
+    let name = match program {
+        Program::Walk => "map_probe",
+        Program::Empty => "empty",
+    };
+    let missing = || internal(Missing(name.to_owned()));
+    let found = object.programs.get(name).ok_or_else(missing)?;
+    let mut function = object
+        .functions
+        .get(&found.function_key())
+        .ok_or_else(missing)?
+        .clone();
+    let btf = describe_functions(object, &mut function);
+    let btf =
+        bpf::load_btf(&btf).map_err(|error| not_permitted("load its type information", error))?;
+    let name = CString::new(name).map_err(internal)?;
+    bpf::load_program(&name, &found.license, &function, btf.as_fd(), &mut []).map_err(|error| {
+        let mut log = vec![0; VERIFIER_LOG_BYTES];
+        let _ = bpf::load_program(&name, &found.license, &function, btf.as_fd(), &mut log);
+        refused_by_verifier(&log, verbosity, error)
+    })
+}
+
+/// Replaces the object's type information by the little that the kernel asks for: which functions the program
+/// has, and what the global one takes. It refuses what compilers make of Rust's enums.
+fn describe_functions(object: &aya_obj::Object, function: &mut aya_obj::Function) -> Vec<u8> {
+    let walk_step = object
+        .btf
+        .as_ref()
+        .and_then(|btf| btf.id_by_type_name_kind("walk_step", BtfKind::Func).ok());
+    let mut types = Types::default();
+    let nothing = types.function_type(&[], 0);
+    let number = types.int("u32", 4);
+    let walk = types.structure("walk", WALK_STATE_BYTES as u32);
+    let walk = types.pointer(walk);
+    let step = types.function_type(&[("walk", walk)], number);
+    for (index, info) in function.func_info.func_info.iter_mut().enumerate() {
+        info.type_id = if Some(info.type_id) == walk_step {
+            types.function("walk_step", step, Linkage::Global)
+        } else {
+            types.function(&format!("map_probe_{index}"), nothing, Linkage::Static)
+        };
+    }
+    types.to_bytes()
+}
+
+/// What the verifier said, or that nothing was said at all: no permission.
+fn refused_by_verifier(log: &[u8], verbosity: u8, error: io::Error) -> Failure {
+    let words = log.split(|byte| *byte == 0).next().unwrap_or_default();
+    let words = String::from_utf8_lossy(words);
+    if words.is_empty() {
+        return not_permitted("load its program into the kernel", error);
+    }
+    let lines = if verbosity < 2 {
+        VERIFIER_LINES
+    } else {
+        usize::MAX
+    };
+    let mut last: Vec<_> = words.lines().rev().take(lines).collect();
+    last.reverse();
+    let last = last.join("\n    ");
+    Failure::new(
+        Status::Internal,
+        format!("this kernel's verifier refuses map-probe's program:\n    {last}"),
+    )
+    .caused_by(error)
+    .hint("Linux 6.6 or later is needed; if this is one, please report it with the output of `map-probe -vv ...`")
+}

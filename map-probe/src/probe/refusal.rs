@@ -1,0 +1,53 @@
+//! Why the kernel refuses, in the user's words.
+
+use std::io;
+
+use crate::error::{Failure, Status};
+
+/// A map could not be created: the first thing that an unprivileged user is refused.
+pub(super) fn not_created(error: aya::maps::MapError) -> Failure {
+    match error {
+        aya::maps::MapError::CreateError { io_error, .. } => {
+            not_permitted("create its tables in the kernel", io_error)
+        }
+        other => internal(other),
+    }
+}
+
+/// A `bpf(2)` call failed: for want of permission, or of something in the kernel.
+pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
+    let message = format!("map-probe may not {what}");
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            let hint = match std::fs::read_to_string("/sys/kernel/security/lockdown") {
+                Ok(lockdown) if lockdown.contains("[confidentiality]") => {
+                    "the kernel is locked down (/sys/kernel/security/lockdown says [confidentiality]): \
+                     BPF may not read memory then; boot with lockdown=integrity or none"
+                        .to_owned()
+                }
+                _ => "run it as root (sudo), or give it the capabilities: \
+                      setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep $(which map-probe)"
+                    .to_owned(),
+            };
+            Failure::new(Status::NotPermitted, message)
+                .caused_by(error)
+                .hint(hint)
+        }
+        Some(libc::ENOSYS) => Failure::new(Status::NotPermitted, message)
+            .caused_by(error)
+            .hint("this kernel has no bpf(2): use one built with CONFIG_BPF_SYSCALL"),
+        _ => Failure::new(Status::Internal, format!("cannot {what}")).caused_by(error),
+    }
+}
+
+/// A failure that nobody but a developer of map-probe can mend.
+pub(super) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    Failure::new(Status::Internal, "cannot load map-probe's kernel side")
+        .caused_by(error)
+        .hint("this is a bug in map-probe, or the system is out of memory: please report it")
+}
+
+/// The embedded object is not the one this program was written for.
+#[derive(Debug, thiserror::Error)]
+#[error("the kernel side has no {0}")]
+pub(super) struct Missing(pub(super) String);
