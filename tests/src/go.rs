@@ -8,6 +8,9 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+/// What the oracle calls all map types of generic code in one, with [`Go::uses_shapes`].
+pub const SHAPES: &str = "map[go.shape]";
+
 /// A Go toolchain that fixtures are built with, and how its maps are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Go {
@@ -89,6 +92,13 @@ impl Go {
     #[must_use]
     pub fn layout(self) -> &'static str {
         self.layout
+    }
+
+    /// Whether generic code hands the runtime the map type of its shape, which several types share: the report names
+    /// that one, and the oracle sums them all up as [`SHAPES`].
+    #[must_use]
+    pub fn uses_shapes(self) -> bool {
+        self.version.starts_with("1.19.")
     }
 
     /// Whether its maps have buckets with overflow chains.

@@ -79,6 +79,19 @@ impl Report {
         })
     }
 
+    /// Sums up the types whose names are wanted, as one type of another name.
+    pub fn merge_types(&mut self, name: &str, wanted: impl Fn(&str) -> bool) {
+        let mut sum = Rows::new();
+        self.by_type.retain(|typ, rows| {
+            let merged = typ.as_deref().is_some_and(&wanted);
+            if merged {
+                add_rows(&mut sum, rows);
+            }
+            !merged
+        });
+        self.by_type.insert(Some(name.to_owned()), sum);
+    }
+
     /// A whole number of the document, by its path: `quality/lost`.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! Classic maps: buckets of eight with overflow chains.
 //!
-//! Go: `runtime/map.go`, `runtime/map_fast32.go`, `map_fast64.go`, `map_faststr.go`,
-//! `internal/abi/type.go`, `runtime/symtab.go`, all of 1.23.
+//! Go: `runtime/map.go`, `runtime/map_fast32.go`, `map_fast64.go`, `map_faststr.go` (1.24
+//! and 1.25: `map_noswiss.go`, ...), `internal/abi/type.go` (1.19: `runtime/type.go`,
+//! `typekind.go`; 1.24 and 1.25: `internal/abi/map_noswiss.go`), `runtime/symtab.go`, all
+//! of 1.19 and 1.21 to 1.25. The functions search alike in all of them.
 
 use map_probe_common::layout::{Field, Layout, LayoutKind};
 use map_probe_common::op::Op;
@@ -12,28 +14,67 @@ use crate::plan::{Arguments, MapFunction};
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
-/// Go 1.23.
-pub(super) const GO_1_23: GoFacts = GoFacts {
-    minor: 23,
-    maps: GoMaps {
-        name: MapLayout::Classic,
-        layout: LAYOUT,
-        // abi.MapType.Hasher; hmap.hash0, 32 bits that are zero-extended.
-        hasher_offset: 72,
-        seed_offset: 12,
-        seed_width: 4,
-        functions: &FUNCTIONS,
-    },
+/// Go 1.19.
+pub(super) const GO_1_19: GoFacts = GoFacts {
+    minor: 19,
+    maps: MAPS,
+    // Without `covctrs`, which 1.20 put before it.
     module: ModuleLayout {
         text: 176,
-        types: 296,
-        etypes: 304,
+        types: 280,
+        etypes: 288,
     },
-    // abi.KindDirectIface, abi.KindGCProg (internal/abi/type.go).
-    kind_flags: 0x60,
+    kind_flags: DIRECT_OR_PROGRAM,
 };
 
-/// The offsets of Go 1.23.
+/// Go 1.21.
+pub(super) const GO_1_21: GoFacts = since_1_21(21);
+/// Go 1.22.
+pub(super) const GO_1_22: GoFacts = since_1_21(22);
+/// Go 1.23.
+pub(super) const GO_1_23: GoFacts = since_1_21(23);
+/// Go 1.24 with `GOEXPERIMENT=noswissmap`.
+pub(super) const GO_1_24: GoFacts = by_experiment(24);
+/// Go 1.25 with `GOEXPERIMENT=noswissmap`.
+pub(super) const GO_1_25: GoFacts = by_experiment(25);
+
+/// abi.KindDirectIface, abi.KindGCProg (internal/abi/type.go).
+const DIRECT_OR_PROGRAM: u8 = 0x60;
+/// abi.KindDirectIface: 1.24 has no KindGCProg any more.
+const DIRECT: u8 = 0x20;
+
+const fn since_1_21(minor: u32) -> GoFacts {
+    GoFacts {
+        minor,
+        maps: MAPS,
+        module: ModuleLayout {
+            text: 176,
+            types: 296,
+            etypes: 304,
+        },
+        kind_flags: DIRECT_OR_PROGRAM,
+    }
+}
+
+/// In 1.24 and 1.25 `hmap` has one more field, `clearSeq`, behind those that are read here.
+const fn by_experiment(minor: u32) -> GoFacts {
+    GoFacts {
+        kind_flags: DIRECT,
+        ..since_1_21(minor)
+    }
+}
+
+const MAPS: GoMaps = GoMaps {
+    name: MapLayout::Classic,
+    layout: LAYOUT,
+    // abi.MapType.Hasher; hmap.hash0, 32 bits that are zero-extended.
+    hasher_offset: 72,
+    seed_offset: 12,
+    seed_width: 4,
+    functions: &FUNCTIONS,
+};
+
+/// The offsets, the same in all of these versions.
 const LAYOUT: Layout = Layout {
     kind: LayoutKind::Classic as u32,
     // abi.MapType.IndirectKey.
@@ -119,7 +160,7 @@ const fn delete(
 /// The search walks the chain to its end, whatever the tophashes say.
 const TO_THE_END: u8 = 0;
 
-/// The set that counts every operation once, 1.23. Left out on purpose:
+/// The set that counts every operation once. Left out on purpose:
 /// `mapaccess1_fat` and `mapaccess2_fat` (they call `mapaccess1`), `mapaccessK`
 /// (an iterator's), `reflect.map…` (they call these), `mapassign_fast32ptr`
 /// (32-bit machines only).

@@ -22,8 +22,17 @@ pub(crate) struct GoFacts {
     pub(crate) kind_flags: u8,
 }
 
-/// Every supported version as it is built by default.
-const SUPPORTED: [&GoFacts; 3] = [&classic::GO_1_23, &swiss::GO_1_26, &swiss::GO_1_27];
+/// Every supported version as it is built by default, the oldest first.
+const SUPPORTED: [&GoFacts; 8] = [
+    &classic::GO_1_19,
+    &classic::GO_1_21,
+    &classic::GO_1_22,
+    &classic::GO_1_23,
+    &swiss::GO_1_24,
+    &swiss::GO_1_25,
+    &swiss::GO_1_26,
+    &swiss::GO_1_27,
+];
 
 /// What an experiment means for maps.
 enum Effect {
@@ -35,31 +44,44 @@ enum Effect {
     Refused(&'static str),
 }
 
-/// Experiments that leave maps, types and the function table as they are.
-/// (Go: `internal/goexperiment/flags.go`, 1.23 and 1.27.)
-const HARMLESS: [&str; 18] = [
+/// Experiments that leave maps, types, the function table and the calling convention as they are.
+/// (Go: `internal/goexperiment/flags.go`, 1.19 to 1.27.)
+const HARMLESS: [&str; 29] = [
     "aliastypeparams",
+    "allocheaders",
     "arenas",
     "boringcrypto",
     "cacheprog",
     "cgocheck2",
     "coverageredesign",
     "dwarf5",
+    "exectracer2",
     "fieldtrack",
+    "goroutineleakprofile",
     "greenteagc",
     "heapminimum512kib",
     "jsonv2",
     "loopvar",
     "newinliner",
+    "pagetrace",
+    "preemptibleloops",
     "randomizedheapbase64",
+    "range",
     "rangefunc",
     "runtimefreegc",
     "runtimesecret",
     "sizespecializedmalloc",
+    "spinbitmutex",
+    "staticlockranking",
+    "synchashtriemap",
+    "synctest",
+    "unified",
 ];
 
 fn effect(minor: u32, experiment: &str) -> Effect {
     match (minor, experiment) {
+        (24, "noswissmap") => Effect::Facts(&classic::GO_1_24),
+        (25, "noswissmap") => Effect::Facts(&classic::GO_1_25),
         (27, "mapsplitgroup") => Effect::Facts(&swiss::GO_1_27_SPLIT),
         (27, "simd") => Effect::Refused("which computes hashes in another way"),
         (_, name) if HARMLESS.contains(&name.strip_prefix("no").unwrap_or(name)) => Effect::None,
@@ -105,14 +127,17 @@ pub(crate) fn facts(
     Ok((version, facts))
 }
 
-/// `Go 1.23 and Go 1.27`.
+/// `Go 1.19 and Go 1.21 to 1.27`.
 fn supported() -> String {
-    let versions = SUPPORTED.map(|facts| format!("Go 1.{}", facts.minor));
-    match versions.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => String::new(),
-    }
+    let minors = SUPPORTED.map(|facts| facts.minor);
+    let runs: Vec<String> = minors
+        .chunk_by(|one, next| one + 1 == *next)
+        .map(|run| match run {
+            [first, .., last] => format!("Go 1.{first} to 1.{last}"),
+            _ => format!("Go 1.{}", run[0]),
+        })
+        .collect();
+    runs.join(" and ")
 }
 
 #[cfg(test)]
@@ -132,10 +157,25 @@ mod tests {
         facts(&info, "app").map(|(_, facts)| facts.maps.name)
     }
 
+    fn every() -> impl Iterator<Item = &'static GoFacts> {
+        let by_experiment = [&classic::GO_1_24, &classic::GO_1_25, &swiss::GO_1_27_SPLIT];
+        SUPPORTED.into_iter().chain(by_experiment)
+    }
+
     #[test]
     fn each_supported_version_has_its_layout() {
-        assert_eq!(layout("go1.23.9", &[]).expect("known"), MapLayout::Classic);
-        assert_eq!(layout("go1.27.3", &[]).expect("known"), MapLayout::Swiss);
+        for version in ["go1.19.8", "go1.21.13", "go1.22.0", "go1.23.9"] {
+            assert_eq!(layout(version, &[]).expect("known"), MapLayout::Classic);
+        }
+        for version in ["go1.24.11", "go1.25.5", "go1.26.6", "go1.27.3"] {
+            assert_eq!(layout(version, &[]).expect("known"), MapLayout::Swiss);
+        }
+        for version in ["go1.24.11", "go1.25.5"] {
+            assert_eq!(
+                layout(version, &["noswissmap"]).expect("known"),
+                MapLayout::Classic
+            );
+        }
         assert_eq!(
             layout("go1.27", &["nojsonv2"]).expect("known"),
             MapLayout::Swiss
@@ -148,13 +188,15 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_refused_with_what_is_known_instead() {
-        let refused = layout("go1.22.1", &[]).expect_err("not supported");
-        let text = refused.to_string();
-        assert!(
-            text.contains("go1.22.1") && text.contains("Go 1.23, Go 1.26 and Go 1.27"),
-            "{text}"
-        );
-        assert_eq!(refused.exit_status(), 3);
+        for version in ["go1.17.13", "go1.20.14", "go1.28.0"] {
+            let refused = layout(version, &[]).expect_err("not supported");
+            let text = refused.to_string();
+            assert!(
+                text.contains(version) && text.contains("Go 1.19 and Go 1.21 to 1.27"),
+                "{text}"
+            );
+            assert_eq!(refused.exit_status(), 3);
+        }
         assert!(layout("go2.23", &[]).is_err());
         assert!(layout("go1.27rc1", &[]).is_err());
         assert!(layout("devel go1.27-123", &[]).is_err());
@@ -167,11 +209,14 @@ mod tests {
             assert!(refused.to_string().contains(experiment), "{refused}");
         }
         assert!(layout("go1.23.9", &["mapsplitgroup"]).is_err());
+        assert!(layout("go1.23.9", &["swissmap"]).is_err());
+        assert!(layout("go1.26.6", &["noswissmap"]).is_err());
+        assert!(layout("go1.19.8", &["noregabiargs"]).is_err());
     }
 
     #[test]
     fn every_version_counts_each_kind_of_operation_and_names_no_function_twice() {
-        for facts in SUPPORTED.into_iter().chain([&swiss::GO_1_27_SPLIT]) {
+        for facts in every() {
             let functions = facts.maps.functions;
             for op in [Op::Lookup, Op::Insert, Op::Delete] {
                 assert!(functions.iter().any(|function| function.op == op), "{op:?}");
@@ -183,7 +228,7 @@ mod tests {
 
     #[test]
     fn header_fields_lie_within_the_words_that_are_read() {
-        for facts in SUPPORTED.into_iter().chain([&swiss::GO_1_27_SPLIT]) {
+        for facts in every() {
             let layout = facts.maps.layout;
             for field in [layout.writing, layout.shift, layout.storage, layout.second] {
                 let end = usize::from(field.offset + field.width);

@@ -14,15 +14,16 @@ use crate::plan::{Arguments, MapFunction};
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
+/// Go 1.24.
+pub(super) const GO_1_24: GoFacts = with_kind_bit(24);
+/// Go 1.25.
+pub(super) const GO_1_25: GoFacts = with_kind_bit(25);
+
 /// Go 1.26.
 pub(super) const GO_1_26: GoFacts = GoFacts {
     minor: 26,
     maps: MAPS_BY_SLOT,
-    module: ModuleLayout {
-        text: 176,
-        types: 296,
-        etypes: 304,
-    },
+    module: MODULE_TO_1_26,
     // The direct-interface bit moved to TFlag in 1.26 (internal/abi/type.go).
     kind_flags: 0,
 };
@@ -38,6 +39,29 @@ pub(super) const GO_1_27: GoFacts = GoFacts {
         etypes: 312,
     },
     kind_flags: 0,
+};
+
+/// Go 1.24 and 1.25: the direct-interface bit is in the kind byte (abi.KindDirectIface).
+const fn with_kind_bit(minor: u32) -> GoFacts {
+    GoFacts {
+        minor,
+        maps: GoMaps {
+            layout: Layout {
+                direct_interface: Field::at(23, 1),
+                direct_interface_mask: 0x20,
+                ..LAYOUT_BY_SLOT
+            },
+            ..MAPS_BY_SLOT
+        },
+        module: MODULE_TO_1_26,
+        kind_flags: 0x20,
+    }
+}
+
+const MODULE_TO_1_26: ModuleLayout = ModuleLayout {
+    text: 176,
+    types: 296,
+    etypes: 304,
 };
 
 /// Go 1.27 with `GOEXPERIMENT=mapsplitgroup`: in a group all keys lie before all
@@ -61,14 +85,14 @@ const MAPS: GoMaps = GoMaps {
     functions: &FUNCTIONS,
 };
 
-/// The maps of Go 1.26.
+/// The maps of Go 1.26, and nearly those of 1.24 and 1.25.
 const MAPS_BY_SLOT: GoMaps = GoMaps {
     layout: LAYOUT_BY_SLOT,
     functions: &FUNCTIONS_TO_1_26,
     ..MAPS
 };
 
-/// The offsets of Go 1.26, whose map type says how large a slot (key and element) is.
+/// The offsets of Go 1.24 to 1.26, whose map type says how large a slot (key and element) is.
 const LAYOUT_BY_SLOT: Layout = Layout {
     // abi.MapType: Flags, SlotSize. The slots follow the eight control bytes (`ctrlGroupsSize`).
     type_flags: Field::at(104, 4),
@@ -196,7 +220,8 @@ const FUNCTIONS: [MapFunction; 10] = [
 ];
 
 /// The set up to 1.26: `mapaccess1…` do their own search. Left out on purpose:
-/// the same others (`mapaccess…_fat` call `mapaccess1`).
+/// the same others (`mapaccess…_fat` call `mapaccess1`), and in 1.24 `(*Map).PutSlot`,
+/// with which `maps.Clone` fills the copy: like growing, that is no insert of the program's.
 const FUNCTIONS_TO_1_26: [MapFunction; 14] = [
     ACCESS1,
     ACCESS1_FAST32,
