@@ -40,7 +40,7 @@ pub(super) const GO_1_25: GoFacts = by_experiment(25);
 
 /// abi.KindDirectIface, abi.KindGCProg (internal/abi/type.go).
 const DIRECT_OR_PROGRAM: u8 = 0x60;
-/// abi.KindDirectIface: 1.24 has no KindGCProg any more.
+/// `abi.KindDirectIface`: 1.24 has no `KindGCProg` any more.
 const DIRECT: u8 = 0x20;
 
 const fn since_1_21(minor: u32) -> GoFacts {
