@@ -117,6 +117,19 @@ impl Profiler {
         Self::spawn(Command::new(binary()?).args(arguments))
     }
 
+    /// Attaches it to a running process in this format, every operation traced, and waits until the probes are in place.
+    ///
+    /// # Errors
+    ///
+    /// It does not attach.
+    pub fn attach(pid: &str, format: &str, more: &[&str]) -> Result<Self> {
+        let mut arguments = vec!["--max-overhead", "off", "--format", format, "--pid", pid];
+        arguments.extend(more);
+        let mut profiler = Self::start(&arguments)?;
+        profiler.wait_attached()?;
+        Ok(profiler)
+    }
+
     /// Starts a prepared command.
     ///
     /// # Errors

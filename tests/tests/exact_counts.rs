@@ -51,15 +51,7 @@ fn counts_of_a_process_are_exact(go: Go, variant: Variant) -> Result<()> {
     }
     let fixture = go::fixture("oracle", go, variant)?;
     let mut target = Target::start(&fixture, &[])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
+    let profiler = Profiler::attach(&target.pid(), "json", &[])?;
     target.begin()?;
     target.wait_done()?;
     profiler.interrupt()?;

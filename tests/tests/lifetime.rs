@@ -20,17 +20,7 @@ fn a_duration_ends_the_run_and_leaves_the_target_running() -> Result<()> {
         return Ok(());
     }
     let mut target = Target::waiting(Go::V1_27, &["-workload", "small"])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--duration",
-        "500ms",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
+    let profiler = Profiler::attach(&target.pid(), "json", &["--duration", "500ms"])?;
     let attached = Instant::now();
     let ended = profiler.finish()?.success()?;
     let lasted = attached.elapsed();
@@ -57,15 +47,7 @@ fn the_target_works_on_after_an_interrupt() -> Result<()> {
         return Ok(());
     }
     let mut target = Target::waiting(Go::V1_27, &["-n", "300"])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
+    let profiler = Profiler::attach(&target.pid(), "json", &[])?;
     target.begin()?;
     profiler.interrupt()?; // in the middle of its work
     let ended = profiler.finish()?.success()?;
@@ -84,15 +66,7 @@ fn the_end_of_the_target_ends_the_run_with_the_full_report() -> Result<()> {
         return Ok(());
     }
     let mut target = Target::waiting(Go::V1_27, &["-n", "100"])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
+    let profiler = Profiler::attach(&target.pid(), "json", &[])?;
     target.begin()?;
     target.wait_done()?;
     let truth = target.finish()?;

@@ -15,17 +15,7 @@ fn ndjson_intervals_add_up_to_the_final_document() -> Result<()> {
     }
     let mut target = Target::waiting(Go::V1_27, &[])?;
     let pid = target.pid();
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "ndjson",
-        "--interval",
-        "200ms",
-        "--pid",
-        &pid,
-    ])?;
-    profiler.wait_attached()?;
+    let profiler = Profiler::attach(&pid, "ndjson", &["--interval", "200ms"])?;
     target.begin()?;
     target.wait_done()?;
     profiler.interrupt()?;
@@ -65,9 +55,7 @@ fn a_report_names_its_target_and_its_window() -> Result<()> {
     }
     let mut target = Target::waiting(Go::V1_27, &["-workload", "direct"])?;
     let pid = target.pid();
-    let mut profiler =
-        Profiler::start(&["--max-overhead", "off", "--format", "json", "--pid", &pid])?;
-    profiler.wait_attached()?;
+    let profiler = Profiler::attach(&pid, "json", &[])?;
     target.begin()?;
     target.wait_done()?;
     profiler.interrupt()?;
@@ -145,15 +133,7 @@ fn text_says_how_often_and_how_deep() -> Result<()> {
         return Ok(());
     }
     let mut target = Target::waiting(Go::V1_27, &["-workload", "collide"])?;
-    let mut profiler = Profiler::start(&[
-        "--max-overhead",
-        "off",
-        "--format",
-        "text",
-        "--pid",
-        &target.pid(),
-    ])?;
-    profiler.wait_attached()?;
+    let profiler = Profiler::attach(&target.pid(), "text", &[])?;
     target.begin()?;
     target.wait_done()?;
     profiler.interrupt()?;
