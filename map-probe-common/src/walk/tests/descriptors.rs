@@ -45,7 +45,8 @@ impl Target {
         let mut memory = self.memory.borrow_mut();
         let typ = memory.place_zeros(80);
         let mut flags = [0; 24];
-        flags[usize::from(layout.kind_byte.offset)] |= kind as u8;
+        // KindGCProg of Go 1.23: not part of the kind.
+        flags[usize::from(layout.kind_byte.offset)] |= kind as u8 | 0x40;
         if is_regular {
             flags[usize::from(layout.tflag.offset)] |= layout.regular_memory as u8;
         }

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 use super::dice::Dice;
 use super::image::Image;
+use super::operations::at;
 use super::target::{CLASSIC, SWISS, Target};
 use crate::equal::{EqualKind, EqualProgram, EqualStep, kind};
-use crate::op::Op;
+use crate::op::{Class, Op};
 use crate::quality::Cause;
 use crate::site::{KeyForm, Role};
 use crate::walk::{End, MAX_STEPS, MapType, Operation};
@@ -142,7 +143,8 @@ fn end_in(layout: &'static crate::Layout, words: &[u64], operation: Operation) -
         unit_size: 144,
         keys_offset: 8,
         key_stride: 16,
-        key_program: EqualProgram { start: 7, end: 8 },
+        // complex128
+        key_program: EqualProgram { start: 5, end: 7 },
         ..MapType::default()
     };
     (target.walk(typ, &operation), target.steps_taken())
@@ -190,6 +192,14 @@ fn tables_without_an_end_end_at_the_bound() {
         },
     );
     assert_eq!((end, steps), (End::Failed(Cause::Bound), MAX_STEPS));
+}
+
+#[test]
+fn a_key_at_the_end_of_the_address_space_is_compared_without_overflow() {
+    // dirLen, lengthMask and all controls and keys are 8; the tag is 0.
+    let key = u64::MAX - 7;
+    let (end, _) = end_in(&SWISS, &[8], Operation { key, ..LOOKUP });
+    assert_eq!(end, at(true, Class::Table, 1));
 }
 
 /// How a lookup ends whose key and the stored one are an `any` in a struct, each holding itself.

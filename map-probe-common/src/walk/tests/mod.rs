@@ -18,4 +18,5 @@ mod operations;
 mod swiss;
 mod target;
 mod types;
+mod undecided;
 mod values;

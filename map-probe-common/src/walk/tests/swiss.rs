@@ -228,11 +228,12 @@ fn a_directory_too_small_for_the_hash_is_torn() {
         .memory
         .borrow_mut()
         .put_field(operation.map, SWISS.second, 2);
-    let operation = Operation {
-        hash: u64::MAX,
-        ..operation
-    };
     for shift in 0..63 {
+        // The entry after the last.
+        let operation = Operation {
+            hash: 2 << shift,
+            ..operation
+        };
         target
             .memory
             .borrow_mut()
