@@ -93,7 +93,7 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     unsafe { core::hint::unreachable_unchecked() }
 }
 
-/// The helpers that reading user memory needs are for GPL-compatible programs; the sources are dual-licensed.
+/// The helpers that read user memory are for GPL-compatible programs, as one under the MIT licence is.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

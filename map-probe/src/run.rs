@@ -44,13 +44,13 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         (Target::Pid(pid), None) => pid.cast_unsigned(),
         (Target::Command(_), None) => 0,
     };
-    let exit = Exit::of(pid)?;
     let program = if request.bench.is_some() {
         Program::Empty
     } else {
         Program::Walk
     };
     let mut session = Session::prepare(pid, program, request.verbosity)?;
+    let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = match &request.bench {
         Some(Bench::EmptyAt(address)) => session.attach_at_address(*address)?,

@@ -41,12 +41,6 @@ impl Attached {
                 )
                 .caused_by(error)
                 .hint("start it anew under map-probe: map-probe -- COMMAND"),
-                Some(libc::EINVAL) => Failure::new(
-                    Status::NotPermitted,
-                    "this kernel cannot attach many probes at once (uprobe_multi)",
-                )
-                .caused_by(error)
-                .hint("Linux 6.6 or later is needed; `uname -r` says which this is"),
                 _ => not_permitted("attach probes", error),
             })
     }

@@ -36,7 +36,21 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
         Some(libc::ENOSYS) => Failure::new(Status::NotPermitted, message)
             .caused_by(error)
             .hint("this kernel has no bpf(2): use one built with CONFIG_BPF_SYSCALL"),
-        _ => Failure::new(Status::Internal, format!("cannot {what}")).caused_by(error),
+        // Unknown to it: an attach type, a link type, or a flag.
+        Some(libc::EINVAL | libc::E2BIG | libc::EOPNOTSUPP) => {
+            let kernel = nix::sys::utsname::uname()
+                .map(|name| name.release().to_string_lossy().into_owned())
+                .unwrap_or_default();
+            Failure::new(
+                Status::NotPermitted,
+                format!("this kernel ({kernel}) does not let map-probe {what}"),
+            )
+            .caused_by(error)
+            .hint("Linux 6.6 or later is needed, with CONFIG_BPF_EVENTS and CONFIG_UPROBES")
+        }
+        _ => Failure::new(Status::Internal, format!("cannot {what}"))
+            .caused_by(error)
+            .hint("the system may be out of memory or file descriptors; if not, please report it"),
     }
 }
 

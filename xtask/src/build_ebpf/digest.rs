@@ -47,7 +47,7 @@ fn field(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-/// All files below `root/dir`, as paths relative to `root`.
+/// All files below `root/dir`, as paths relative to `root`; not the folders of unit tests, which no object is made from.
 fn collect(root: &Path, dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let full = root.join(dir);
     let entries =
@@ -55,6 +55,9 @@ fn collect(root: &Path, dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in entries {
         let entry = entry?;
         let path = dir.join(entry.file_name());
+        if entry.file_name() == "tests" {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             collect(root, &path, files)?;
         } else {
@@ -149,5 +152,15 @@ dependencies = [
         )
         .expect("written");
         changed("a dependency's version");
+    }
+
+    #[test]
+    fn unit_tests_are_not_among_the_sources() {
+        let dir = workspace();
+        let before = of_sources(dir.path()).expect("digest");
+        let tests = dir.path().join("map-probe-ebpf/src/walk/tests");
+        std::fs::create_dir_all(&tests).expect("created");
+        std::fs::write(tests.join("mod.rs"), "#[test] fn f() {}").expect("written");
+        assert_eq!(of_sources(dir.path()).expect("digest"), before);
     }
 }
