@@ -17,6 +17,7 @@ use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::probe::{Held, Program};
 use crate::report::model::{Counts, Report, TargetInfo};
+use crate::report::words;
 use crate::session::Session;
 
 /// Probes as the command line asks.
@@ -158,6 +159,7 @@ fn announce(target: &TargetInfo) {
         pid,
         exe,
         go,
+        untested,
         layout,
         covered,
         ..
@@ -166,6 +168,9 @@ fn announce(target: &TargetInfo) {
         "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions",
         covered.len()
     ));
+    if *untested {
+        say(&format!("note: {go} is untested: {}", words::UNTESTED));
+    }
 }
 
 fn say(line: &str) {

@@ -132,6 +132,7 @@ impl Session {
             pid: self.process.pid().cast_signed(),
             exe: self.process.exe().to_owned(),
             go: self.binary.version().text.clone(),
+            untested: self.binary.is_untested(),
             layout: self.binary.maps().name.as_str(),
             arch: "amd64",
             covered: Vec::new(),

@@ -22,7 +22,8 @@ pub fn sites(request: &Sites, out: impl Write) -> Result<(), Failure> {
     let binary = Binary::open(file, &path)?;
     let planned = plan_binary(&binary);
     let layout = binary.maps().name.as_str();
-    let sites = sites_text::Sites::new(&path, &binary.version().text, layout, &planned);
+    let mut sites = sites_text::Sites::new(&path, &binary.version().text, layout, &planned);
+    sites.untested = binary.is_untested();
     let mut out = BufWriter::new(out);
     let written = match request.format {
         SitesFormat::Text => sites.write_text(&mut out),

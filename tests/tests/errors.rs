@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use map_probe_tests::go::{self, Go, Variant};
 use map_probe_tests::kernel;
 use map_probe_tests::profiler::{self, Profiler};
+use map_probe_tests::report::Report;
 use map_probe_tests::target::Target;
 
 const WRONG_USAGE: i32 = 2;
@@ -50,7 +51,12 @@ fn refused_as_a_binary(path: &Path) -> Result<()> {
 
 /// A copy of the Go 1.27 fixture with its bytes changed.
 fn changed_fixture(directory: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Result<PathBuf> {
-    let mut bytes = fs::read(go::fixture("oracle", Go::V1_27, Variant::Plain)?)?;
+    changed(Go::V1_27, directory, change)
+}
+
+/// A copy of a fixture with its bytes changed.
+fn changed(go: Go, directory: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Result<PathBuf> {
+    let mut bytes = fs::read(go::fixture("oracle", go, Variant::Plain)?)?;
     change(&mut bytes);
     let path = directory.join("changed");
     fs::write(&path, bytes)?;
@@ -172,6 +178,43 @@ fn a_go_version_that_nobody_knows_is_not_probeable() -> Result<()> {
         ensure!(places > 0, "the fixture does not name its version");
         refused_as_a_binary(&path).context(version)?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_go_version_that_was_never_tried_is_probed_and_marked() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    // What is known of Go 1.20 differs from 1.21 in nothing but that no program of it was at hand.
+    let mut places = 0;
+    let path = changed(Go::V1_21, directory.path(), |bytes| {
+        places = replace(bytes, "go1.21.13", "go1.20.14");
+    })?;
+    ensure!(places > 0, "the fixture does not name its version");
+    let sites = profiler::run(&["sites", "--format", "json", text(&path)?])?.success()?;
+    let sites: serde_json::Value = serde_json::from_str(&sites.stdout)?;
+    ensure!(sites["untested"] == true, "{sites}");
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let output = directory.path().join("report.json");
+    let ended = profiler::run(&[
+        "--format",
+        "json",
+        "--output",
+        text(&output)?,
+        "--",
+        text(&path)?,
+        "-workload",
+        "direct",
+    ])?
+    .success()?;
+    ensure!(
+        ended.stderr.contains("go1.20.14 is untested"),
+        "{}",
+        ended.stderr
+    );
+    let report = Report::parse(&fs::read_to_string(output)?)?;
+    ensure!(report.json["target"]["untested"] == true);
     Ok(())
 }
 

@@ -120,15 +120,19 @@ macro_rules! counts_are_exact {
 }
 
 counts_are_exact! {
+    #[ignore = "of `cargo xtask test --full`, which looks for the toolchain"]
     go_1_19: Go::V1_19;
     go_1_21: Go::V1_21;
+    #[ignore = "of `cargo xtask test --full`, which fetches the toolchain"]
     go_1_22: Go::V1_22;
     go_1_23: Go::V1_23;
     go_1_24: Go::V1_24;
+    #[ignore = "of `cargo xtask test --full`, which fetches the toolchain"]
     go_1_25: Go::V1_25;
     go_1_26: Go::V1_26;
     go_1_27: Go::V1_27;
     go_1_24_noswissmap: Go::V1_24_CLASSIC;
+    #[ignore = "of `cargo xtask test --full`, which fetches the toolchain"]
     go_1_25_noswissmap: Go::V1_25_CLASSIC;
     go_1_27_mapsplitgroup: Go::V1_27_SPLIT;
 }

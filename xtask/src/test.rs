@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Leave out the tests that need root and BPF.
     #[arg(long)]
     no_kernel: bool,
-    /// Also what takes long: many more random cases, longer workloads, and a rebuild of the eBPF object to compare.
+    /// Also what takes long or needs more toolchains (Debian's golang-1.19-go): all Go versions, many more random cases, longer workloads, and a rebuild of the eBPF object to compare.
     #[arg(long)]
     full: bool,
 }
@@ -35,6 +35,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     for version in tools::GO_VERSIONS {
         tools::go(version)?;
+    }
+    if args.full {
+        for version in tools::MORE_GO_VERSIONS {
+            tools::go(version)?;
+        }
+        tools::debian_go()?;
     }
     run_command(cargo("fmt").args(["--all", "--check"]))
         .context("the code is not formatted (`cargo fmt --all`), or rustfmt is missing (`rustup component add rustfmt`)")?;
@@ -123,6 +129,10 @@ fn tests(args: &Args) -> Result<Results> {
         command
             .env("MAP_PROBE_FULL", "1")
             .env("PROPTEST_CASES", FULL_CASES);
+    }
+    if args.full {
+        // Those that need the other toolchains are marked so.
+        command.args(["--", "--include-ignored"]);
     }
     say(&format!("$ {}", shown(&command)));
     let mut child = command

@@ -7,8 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Go toolchains that the fixtures are built with: one for each map layout.
-pub(crate) const GO_VERSIONS: [&str; 3] = ["1.23.9", "1.26.6", "1.27.3"];
+/// Go toolchains that the fixtures are built with: at least one for each map layout.
+pub(crate) const GO_VERSIONS: [&str; 5] = ["1.21.13", "1.23.9", "1.24.11", "1.26.6", "1.27.3"];
+/// Those of `--full`.
+pub(crate) const MORE_GO_VERSIONS: [&str; 2] = ["1.22.10", "1.25.5"];
+/// The oldest one, also of `--full`, and the Debian package that has it.
+const DEBIAN_GO: (&str, &str, &str) = ("1.19.8", "/usr/lib/go-1.19", "golang-1.19-go");
 
 /// What the demo asks npm for.
 const TYPESCRIPT: &str = "typescript@7";
@@ -66,6 +70,27 @@ pub(crate) fn go(version: &str) -> Result<PathBuf> {
         bail!("{} says it is `{says}`, not Go {version}", go.display());
     }
     Ok(go)
+}
+
+/// Debian's Go, which is linked to from where the others are.
+pub(crate) fn debian_go() -> Result<()> {
+    let (version, root, package) = DEBIAN_GO;
+    let go = Path::new(root).join("bin/go");
+    let says = read(Command::new(&go).arg("version")).map_err(|_| {
+        anyhow!("Go {version} is not installed (on Debian: apt-get install {package})")
+    })?;
+    if !says.contains(version) {
+        bail!("{} says it is `{says}`, not Go {version}", go.display());
+    }
+    let place = workspace::work().join("go").join(version);
+    std::fs::create_dir_all(&place)?;
+    let link = place.join("go");
+    if !link.exists() {
+        // A link that leads nowhere is in the way.
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(root, &link)?;
+    }
+    Ok(())
 }
 
 /// A `go build` command that uses this toolchain alone and fetches nothing.

@@ -7,6 +7,7 @@ use map_probe_common::site::{Place, Role, Site};
 use serde::Serialize;
 
 use super::{Cost, Coverage, PlannedFunction, PlannedSite};
+use crate::report::words::UNTESTED;
 
 /// The registers in the instruction set's order, as [`Place`] numbers them.
 const REGISTERS: [&str; 16] = [
@@ -21,6 +22,9 @@ pub struct Sites {
     pub exe: String,
     /// `go1.27.3`.
     pub go: String,
+    /// Whether this version of Go was never tried.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untested: bool,
     /// `classic`, `swiss`, `swiss-split`.
     pub layout: String,
     /// One per map function that its Go version can have.
@@ -81,6 +85,7 @@ impl Sites {
         Self {
             exe: exe.to_owned(),
             go: go.to_owned(),
+            untested: false,
             layout: layout.to_owned(),
             functions: planned.iter().map(FunctionSites::new).collect(),
         }
@@ -96,13 +101,17 @@ impl Sites {
         let present = self.functions.iter().filter(|f| f.status != ABSENT);
         writeln!(
             out,
-            "{}: {}, {} maps; {} of {} map functions covered\n",
+            "{}: {}, {} maps; {} of {} map functions covered",
             self.exe,
             self.go,
             self.layout,
             covered.count(),
             present.count()
         )?;
+        if self.untested {
+            writeln!(out, "untested: {UNTESTED}")?;
+        }
+        writeln!(out)?;
         let mut rows = vec![Row::heading()];
         for function in &self.functions {
             rows.extend(function.rows());
@@ -342,6 +351,20 @@ runtime.bcd  not in this binary
 runtime.ef   not covered: no way
 ";
         assert_eq!(String::from_utf8_lossy(&text), expected);
+    }
+
+    #[test]
+    fn a_version_that_was_never_tried_is_marked() {
+        let mut untested = plans();
+        untested.untested = true;
+        let mut text = Vec::new();
+        untested.write_text(&mut text).expect("a Vec takes all");
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains("covered\nuntested: no program"), "{text}");
+        let mut json = Vec::new();
+        untested.write_json(&mut json).expect("a Vec takes all");
+        let value: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
+        assert_eq!(value["untested"], true);
     }
 
     #[test]

@@ -51,6 +51,8 @@ struct Target<'a> {
     pid: i32,
     exe: &'a str,
     go: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    untested: bool,
     layout: &'a str,
     arch: &'a str,
     functions: Functions<'a>,
@@ -139,6 +141,7 @@ impl<'a> Document<'a> {
                 pid: target.pid,
                 exe: &target.exe,
                 go: &target.go,
+                untested: target.untested,
                 layout: target.layout,
                 arch: target.arch,
                 functions: Functions {

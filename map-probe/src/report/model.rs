@@ -11,6 +11,8 @@ pub struct TargetInfo {
     pub exe: String,
     /// `go1.27.3`.
     pub go: String,
+    /// Whether this version of Go was never tried.
+    pub untested: bool,
     /// `classic`, `swiss`, `swiss-split`.
     pub layout: &'static str,
     /// `amd64`.

@@ -86,6 +86,12 @@ impl Binary {
         &self.version
     }
 
+    /// Whether its version of Go was never tried: what is known of it is from Go's sources alone.
+    #[must_use]
+    pub fn is_untested(&self) -> bool {
+        self.facts.untested
+    }
+
     /// What it says about how it was built.
     #[must_use]
     pub fn build_info(&self) -> &BuildInfo {
@@ -159,7 +165,11 @@ impl Binary {
             .image
             .region(&self.types, MAX_TYPES)
             .ok_or_else(damaged)?;
-        Ok(equal::programs(&region, self.facts.kind_flags))
+        Ok(equal::programs(
+            &region,
+            self.facts.kind_flags,
+            self.facts.field_offset_shift,
+        ))
     }
 
     /// Whether a process has this program loaded with this bias: the ELF header, in

@@ -5,7 +5,7 @@
 //! harm, because programs are looked up by the addresses that the target itself
 //! uses; a type that is missed costs a `truncated` for each operation.
 //!
-//! Go: `internal/abi/type.go` (`StructType`, `StructField`, `ArrayType`), 1.19–1.27;
+//! Go: `internal/abi/type.go` (`StructType`, `StructField`, `ArrayType`), 1.18–1.27;
 //! what is compared: `cmd/compile/internal/reflectdata/alg.go`, `compare/compare.go`.
 
 use map_probe_common::equal::{EqualKind, EqualStep, MAX_STEPS};
@@ -29,8 +29,16 @@ const FIELD_LEN: u64 = 24;
 
 /// The steps of every comparable struct and array type that is not compared as
 /// plain memory, by linked address.
-pub(crate) fn programs(region: &Region, kind_flags: u8) -> Vec<EqualSteps> {
-    let types = Types { region, kind_flags };
+pub(crate) fn programs(
+    region: &Region,
+    kind_flags: u8,
+    field_offset_shift: u32,
+) -> Vec<EqualSteps> {
+    let types = Types {
+        region,
+        kind_flags,
+        field_offset_shift,
+    };
     let Some(range) = region.range() else {
         return Vec::new();
     };
@@ -66,6 +74,7 @@ pub(crate) fn programs(region: &Region, kind_flags: u8) -> Vec<EqualSteps> {
 struct Types<'a> {
     region: &'a Region,
     kind_flags: u8,
+    field_offset_shift: u32,
 }
 
 impl Types<'_> {
@@ -189,7 +198,8 @@ impl Flat<'_> {
     /// `Name`, `Typ` and `Offset` of an `abi.StructField`.
     fn field(&self, address: u64) -> Option<[u64; 3]> {
         let bytes = self.types.region.from(address)?;
-        Some([u64_in(bytes, 0)?, u64_in(bytes, 8)?, u64_in(bytes, 16)?])
+        let offset = u64_in(bytes, 16)?.checked_shr(self.types.field_offset_shift)?;
+        Some([u64_in(bytes, 0)?, u64_in(bytes, 8)?, offset])
     }
 
     /// Whether a field is called `_`: such fields are not compared.

@@ -182,6 +182,9 @@ fn target(report: &Report, style: Style) -> String {
         Ink::Plain,
         &format!("{exe} (pid {pid}), {go}, {layout} maps, {arch}"),
     );
+    if target.untested {
+        text += &facts("untested", Ink::Bad, words::UNTESTED);
+    }
     if report.attached_seconds < report.seconds {
         let attached = seconds(report.attached_seconds, report.seconds);
         text += &facts("attached", Ink::Plain, &format!("{attached} s of it"));

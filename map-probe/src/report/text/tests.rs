@@ -182,11 +182,19 @@ fn any_report() -> impl Strategy<Value = Report> {
     let names = vec(any::<String>(), 0..4);
     let not_covered = vec(any::<(String, String)>(), 0..4);
     let times = (0.0..1e9_f64, 0.0..1e9_f64, 0.0..1e9_f64);
-    let flags = any::<(bool, bool, i32)>();
+    let flags = any::<(bool, bool, bool, i32)>();
     let strings = any::<(String, String)>();
     let causes = any::<[u64; CAUSES]>();
     (types, names, not_covered, times, flags, strings, causes).prop_map(
-        |(types, covered, not_covered, times, (is_final, small_counted, pid), strings, causes)| {
+        |(
+            types,
+            covered,
+            not_covered,
+            times,
+            (is_final, small_counted, untested, pid),
+            strings,
+            causes,
+        )| {
             let types = types.into_iter().map(|(name, cells)| {
                 let mut rows = Rows::default();
                 for (cell, depth, operations) in cells {
@@ -199,6 +207,7 @@ fn any_report() -> impl Strategy<Value = Report> {
                     pid,
                     exe: strings.0,
                     go: strings.1,
+                    untested,
                     layout: "swiss-split",
                     arch: "amd64",
                     covered,

@@ -16,7 +16,7 @@ fn step(kind: Kind, offset: u32, len: u32) -> EqualStep {
 }
 
 fn steps_of(types: &Types, address: u64) -> Option<Vec<EqualStep>> {
-    let programs = programs(&types.region(), 0x60);
+    let programs = programs(&types.region(), 0x60, 0);
     programs
         .into_iter()
         .find(|(at, _)| *at == address)
@@ -46,6 +46,18 @@ fn a_struct_compares_field_by_field_without_blank_fields_and_padding() {
         step(Kind::Memory, 40, 4),
     ];
     assert_eq!(steps_of(&types, key), Some(expected));
+}
+
+#[test]
+fn field_offsets_of_go_1_18_have_a_flag_in_their_lowest_bit() {
+    let mut types = Types::new(START);
+    let (int64, string) = (types.int64(), types.string());
+    let fields = [("A", int64, 0), ("Embedded", string, 8 << 1 | 1)];
+    let key = types.structure("main.Key", 24, &fields);
+    let programs = programs(&types.region(), 0x60, 1);
+    let expected = vec![step(Kind::Memory, 0, 8), step(Kind::String, 8, 0)];
+    assert_eq!(programs, [(key, expected)]);
+    assert_eq!(steps_of(&types, key), None, "not by the rules of Go 1.19");
 }
 
 #[test]
@@ -198,7 +210,7 @@ proptest! {
             let at = index.index(types.bytes.len());
             types.bytes[at] = byte;
         }
-        for (address, steps) in programs(&types.region(), 0) {
+        for (address, steps) in programs(&types.region(), 0, 0) {
             prop_assert!(address % 8 == 0);
             prop_assert!(steps.len() <= MAX_STEPS);
             prop_assert!(steps.iter().all(|step| u64::from(step.offset) + u64::from(step.len) <= MAX_SIZE));
@@ -208,7 +220,7 @@ proptest! {
     #[test]
     fn any_bytes_end_in_bounded_steps(bytes in proptest::collection::vec(any::<u8>(), 0..2000), start in any::<u64>()) {
         let region = Region { start, bytes };
-        for (_, steps) in programs(&region, 0x60) {
+        for (_, steps) in programs(&region, 0x60, 0) {
             prop_assert!(steps.len() <= MAX_STEPS);
         }
     }

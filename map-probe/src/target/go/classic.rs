@@ -1,9 +1,9 @@
 //! Classic maps: buckets of eight with overflow chains.
 //!
 //! Go: `runtime/map.go`, `runtime/map_fast32.go`, `map_fast64.go`, `map_faststr.go` (1.24
-//! and 1.25: `map_noswiss.go`, ...), `internal/abi/type.go` (1.19: `runtime/type.go`,
+//! and 1.25: `map_noswiss.go`, ...), `internal/abi/type.go` (up to 1.20: `runtime/type.go`,
 //! `typekind.go`; 1.24 and 1.25: `internal/abi/map_noswiss.go`), `runtime/symtab.go`, all
-//! of 1.19 and 1.21 to 1.25. The functions search alike in all of them.
+//! of 1.18 to 1.25. The functions search alike in all of them.
 
 use map_probe_common::layout::{Field, Layout, LayoutKind};
 use map_probe_common::op::Op;
@@ -14,36 +14,44 @@ use crate::plan::{Arguments, MapFunction};
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
+/// Go 1.18, by its sources only.
+pub(super) const GO_1_18: GoFacts = GoFacts {
+    minor: 18,
+    // `structfield.offsetAnon` (runtime/type.go): the lowest bit says that the field is embedded.
+    field_offset_shift: 1,
+    untested: true,
+    ..GO_1_19
+};
+
 /// Go 1.19.
 pub(super) const GO_1_19: GoFacts = GoFacts {
-    minor: 19,
-    maps: MAPS,
-    // Without `covctrs`, which 1.20 put before it.
+    // Without `covctrs`, which lies before them since 1.20.
     module: ModuleLayout {
         text: 176,
         types: 280,
         etypes: 288,
     },
-    kind_flags: DIRECT_OR_PROGRAM,
+    ..since_1_20(19)
+};
+
+/// Go 1.20, by its sources only.
+pub(super) const GO_1_20: GoFacts = GoFacts {
+    untested: true,
+    ..since_1_20(20)
 };
 
 /// Go 1.21.
-pub(super) const GO_1_21: GoFacts = since_1_21(21);
+pub(super) const GO_1_21: GoFacts = since_1_20(21);
 /// Go 1.22.
-pub(super) const GO_1_22: GoFacts = since_1_21(22);
+pub(super) const GO_1_22: GoFacts = since_1_20(22);
 /// Go 1.23.
-pub(super) const GO_1_23: GoFacts = since_1_21(23);
+pub(super) const GO_1_23: GoFacts = since_1_20(23);
 /// Go 1.24 with `GOEXPERIMENT=noswissmap`.
 pub(super) const GO_1_24: GoFacts = by_experiment(24);
 /// Go 1.25 with `GOEXPERIMENT=noswissmap`.
 pub(super) const GO_1_25: GoFacts = by_experiment(25);
 
-/// abi.KindDirectIface, abi.KindGCProg (internal/abi/type.go).
-const DIRECT_OR_PROGRAM: u8 = 0x60;
-/// `abi.KindDirectIface`: 1.24 has no `KindGCProg` any more.
-const DIRECT: u8 = 0x20;
-
-const fn since_1_21(minor: u32) -> GoFacts {
+const fn since_1_20(minor: u32) -> GoFacts {
     GoFacts {
         minor,
         maps: MAPS,
@@ -52,15 +60,19 @@ const fn since_1_21(minor: u32) -> GoFacts {
             types: 296,
             etypes: 304,
         },
-        kind_flags: DIRECT_OR_PROGRAM,
+        // abi.KindDirectIface, abi.KindGCProg (internal/abi/type.go).
+        kind_flags: 0x60,
+        field_offset_shift: 0,
+        untested: false,
     }
 }
 
 /// In 1.24 and 1.25 `hmap` has one more field, `clearSeq`, behind those that are read here.
 const fn by_experiment(minor: u32) -> GoFacts {
     GoFacts {
-        kind_flags: DIRECT,
-        ..since_1_21(minor)
+        // abi.KindDirectIface: 1.24 has no KindGCProg any more.
+        kind_flags: 0x20,
+        ..since_1_20(minor)
     }
 }
 

@@ -20,11 +20,17 @@ pub(crate) struct GoFacts {
     pub(crate) module: ModuleLayout,
     /// Bits that the kind byte of a type may have beside the kind.
     pub(crate) kind_flags: u8,
+    /// How far the offset of a struct's field is shifted left in its descriptor.
+    pub(crate) field_offset_shift: u32,
+    /// Whether it was never tried: all facts are from Go's sources alone.
+    pub(crate) untested: bool,
 }
 
 /// Every supported version as it is built by default, the oldest first.
-const SUPPORTED: [&GoFacts; 8] = [
+const SUPPORTED: [&GoFacts; 10] = [
+    &classic::GO_1_18,
     &classic::GO_1_19,
+    &classic::GO_1_20,
     &classic::GO_1_21,
     &classic::GO_1_22,
     &classic::GO_1_23,
@@ -45,7 +51,7 @@ enum Effect {
 }
 
 /// Experiments that leave maps, types, the function table and the calling convention as they are.
-/// (Go: `internal/goexperiment/flags.go`, 1.19 to 1.27.)
+/// (Go: `internal/goexperiment/flags.go`, 1.21 to 1.27.)
 const HARMLESS: [&str; 29] = [
     "aliastypeparams",
     "allocheaders",
@@ -127,7 +133,7 @@ pub(crate) fn facts(
     Ok((version, facts))
 }
 
-/// `Go 1.19 and Go 1.21 to 1.27`.
+/// `Go 1.18 to 1.27`.
 fn supported() -> String {
     let minors = SUPPORTED.map(|facts| facts.minor);
     let runs: Vec<String> = minors
@@ -164,7 +170,14 @@ mod tests {
 
     #[test]
     fn each_supported_version_has_its_layout() {
-        for version in ["go1.19.8", "go1.21.13", "go1.22.0", "go1.23.9"] {
+        for version in [
+            "go1.18",
+            "go1.19.8",
+            "go1.20.14",
+            "go1.21.13",
+            "go1.22.0",
+            "go1.23.9",
+        ] {
             assert_eq!(layout(version, &[]).expect("known"), MapLayout::Classic);
         }
         for version in ["go1.24.11", "go1.25.5", "go1.26.6", "go1.27.3"] {
@@ -187,12 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn versions_of_which_there_was_no_toolchain_are_untested() {
+        let untested = every().filter(|facts| facts.untested);
+        let minors: Vec<_> = untested.map(|facts| facts.minor).collect();
+        assert_eq!(minors, [18, 20]);
+    }
+
+    #[test]
     fn an_unknown_version_is_refused_with_what_is_known_instead() {
-        for version in ["go1.17.13", "go1.20.14", "go1.28.0"] {
+        for version in ["go1.17.13", "go1.28.0"] {
             let refused = layout(version, &[]).expect_err("not supported");
             let text = refused.to_string();
             assert!(
-                text.contains(version) && text.contains("Go 1.19 and Go 1.21 to 1.27"),
+                text.contains(version) && text.contains("Go 1.18 to 1.27"),
                 "{text}"
             );
             assert_eq!(refused.exit_status(), 3);

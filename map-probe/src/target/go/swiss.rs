@@ -26,6 +26,8 @@ pub(super) const GO_1_26: GoFacts = GoFacts {
     module: MODULE_TO_1_26,
     // The direct-interface bit moved to TFlag in 1.26 (internal/abi/type.go).
     kind_flags: 0,
+    field_offset_shift: 0,
+    untested: false,
 };
 
 /// Go 1.27.
@@ -39,6 +41,8 @@ pub(super) const GO_1_27: GoFacts = GoFacts {
         etypes: 312,
     },
     kind_flags: 0,
+    field_offset_shift: 0,
+    untested: false,
 };
 
 /// Go 1.24 and 1.25: the direct-interface bit is in the kind byte (abi.KindDirectIface).
@@ -55,6 +59,8 @@ const fn with_kind_bit(minor: u32) -> GoFacts {
         },
         module: MODULE_TO_1_26,
         kind_flags: 0x20,
+        field_offset_shift: 0,
+        untested: false,
     }
 }
 
