@@ -26,3 +26,17 @@ pub(crate) fn next(counter: &mut u64) -> u64 {
     }
     before + 1
 }
+
+/// Puts `value` there, and says what was there before.
+#[inline(always)]
+pub(crate) fn exchange(at: *mut u64, mut value: u64) -> u64 {
+    // SAFETY: one atomic exchange; callers pass a pointer to a map's value.
+    unsafe {
+        asm!(
+            "{value} = xchg_64({at} + 0, {value})",
+            at = in(reg) at,
+            value = inout(reg) value,
+        );
+    }
+    value
+}

@@ -12,6 +12,7 @@ mod atomic;
 mod count;
 mod opaque;
 mod pending;
+mod scratch;
 mod tables;
 mod types;
 mod values;
@@ -24,13 +25,20 @@ use map_probe_common::quality::Cause;
 use map_probe_common::site::Role;
 use map_probe_common::walk::{End, Search};
 
+use crate::scratch::Scratch;
 use crate::values::Values;
 use crate::world::Kernel;
 
 /// A probe site was reached. Sleepable, so that memory the target has not touched yet can be read.
 #[uprobe(sleepable)]
 fn map_probe(ctx: ProbeContext) -> u32 {
-    if let Err(cause) = operation(&ctx) {
+    scratch::stay_on_the_threads_stack();
+    let result = scratch::claim().and_then(|scratch| {
+        let result = operation(&ctx, scratch);
+        scratch::release(scratch);
+        result
+    });
+    if let Err(cause) = result {
         count::failed(cause);
     }
     0
@@ -43,8 +51,10 @@ fn empty(_ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn operation(ctx: &ProbeContext) -> Result<(), Cause> {
-    let mut values = Values::of(ctx)?;
+fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
+    Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
+    // SAFETY: they have just been written.
+    let values = unsafe { scratch.values.assume_init_mut() };
     if values.operation.role as u8 == Role::AfterEvacuation as u8 {
         // Most operations here were counted at their first site: an insert that grew its map passes again.
         let Some(hash) = pending::take(values.goroutine) else {
@@ -53,7 +63,7 @@ fn operation(ctx: &ProbeContext) -> Result<(), Cause> {
         values.operation.hash = hash;
     }
     let typ = types::of(Kernel, values.typ)?;
-    match Search::walk(Kernel, typ, &values.operation) {
+    match Search::walk_in(&mut scratch.search, Kernel, typ, &values.operation) {
         End::At {
             outcome,
             class,

@@ -11,6 +11,8 @@ use map_probe_common::quality::CAUSES;
 use map_probe_common::site::MAX_SITES;
 use map_probe_common::walk::MapType;
 
+use crate::scratch::{PER_CPU, Scratch};
+
 /// Probe sites, by their cookie. Written by userspace.
 #[map]
 pub(crate) static SITES: Array<Site> = Array::with_max_entries(MAX_SITES, 0);
@@ -46,3 +48,7 @@ pub(crate) static QUALITY: PerCpuArray<[u64; CAUSES]> = PerCpuArray::with_max_en
 /// Goroutines whose operation waits for its map's old bucket to be evacuated. Written here.
 #[map]
 pub(crate) static PENDING: HashMap<u64, u64> = HashMap::with_max_entries(16384, 0);
+
+/// Memory of operations under way. Used here only.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(PER_CPU, 0);

@@ -1,5 +1,7 @@
 //! Finds an operation's values at its probe site, in registers and on the stack.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
@@ -10,6 +12,9 @@ use map_probe_common::walk::Operation;
 
 use crate::tables::SITES;
 use crate::world::read_into;
+
+/// Values that a site can name: the registers, then the stack window.
+pub(crate) const PLACES: usize = Place::FIRST_STACK_WORD as usize + STACK_WORDS;
 
 /// What a trap tells.
 pub(crate) struct Values {
@@ -22,16 +27,20 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    /// The values at the site that `ctx` stopped at.
+    /// Reads the values at the site that `ctx` stopped at.
     // A function of its own: its stack is free again when the walk needs it.
     #[inline(never)]
-    pub(crate) fn of(ctx: &ProbeContext) -> Result<Self, Cause> {
+    pub(crate) fn read(
+        ctx: &ProbeContext,
+        places: &mut [u64; PLACES],
+        into: &mut MaybeUninit<Self>,
+    ) -> Result<(), Cause> {
         // SAFETY: `ctx` is a uprobe's.
         let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
         let site = SITES.get(cookie as u32).ok_or(Cause::UnknownSite)?;
         // SAFETY: a uprobe's context is the registers of the trapped thread.
         let regs = unsafe { &*ctx.as_ptr().cast::<pt_regs>() };
-        let mut places = [
+        *places = [
             regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi,
             regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
             // The stack window.
@@ -47,7 +56,7 @@ impl Values {
             unsafe { read_into(into, bytes, window) }.ok_or(Cause::Fault)?;
         }
         let get = |place: u8| places.get(usize::from(place)).copied().unwrap_or(0);
-        Ok(Self {
+        into.write(Self {
             typ: get(site.typ),
             goroutine: regs.r14,
             operation: Operation {
@@ -60,6 +69,7 @@ impl Values {
                 key_len: get(site.key_len),
                 hash: get(site.hash),
             },
-        })
+        });
+        Ok(())
     }
 }

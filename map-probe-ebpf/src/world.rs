@@ -38,8 +38,10 @@ extern "C" fn walk_step(search: *mut Search<Kernel>) -> u32 {
 
 /// `bpf_loop`'s callback: 1 ends the loop.
 extern "C" fn again(_index: u32, search: *mut c_void) -> i64 {
+    // SAFETY: `repeat` passes a pointer to its pointer.
+    let search = unsafe { *search.cast::<*mut Search<Kernel>>() };
     // The compiler knows that it is 0 or 1; the verifier wants to see it.
-    (opaque::number(walk_step(search.cast()) as usize) & 1) as i64
+    (opaque::number(walk_step(search) as usize) & 1) as i64
 }
 
 /// Reads the target's memory at `address`; `None` if it cannot be read.
@@ -93,9 +95,11 @@ impl World for Kernel {
     #[inline(always)]
     fn repeat(self, limit: u32, search: &mut Search<Self>) {
         let callback = again as extern "C" fn(u32, *mut c_void) -> i64;
+        // What the callback is given has to be on the stack; the search itself is not.
+        let mut search: *mut Search<Self> = search;
         // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
-            bpf_loop(limit, callback as *mut c_void, (&raw mut *search).cast(), 0);
+            bpf_loop(limit, callback as *mut c_void, (&raw mut search).cast(), 0);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One operation's search: what it starts from, and the steps it takes.
 
+use core::mem::MaybeUninit;
+
 use super::compare::{Comparison, Verdict};
 use super::types::MapType;
 use super::{End, Header, MAX_STEPS, World, classic, first_byte, swiss};
@@ -87,6 +89,17 @@ pub struct Search<W> {
 impl<W: World> Search<W> {
     /// Walks `operation` on a map of type `typ`.
     pub fn walk(world: W, typ: MapType, operation: &Operation) -> End {
+        Self::walk_in(&mut MaybeUninit::uninit(), world, typ, operation)
+    }
+
+    /// Walks `operation` on a map of type `typ`, with the walk's state in `place`: it is large for a kernel's stack.
+    #[inline(always)]
+    pub fn walk_in(
+        place: &mut MaybeUninit<Self>,
+        world: W,
+        typ: MapType,
+        operation: &Operation,
+    ) -> End {
         let Some(header) = Header::read(world, operation.map) else {
             return End::Failed(Cause::Fault);
         };
@@ -111,7 +124,7 @@ impl<W: World> Search<W> {
         } else {
             classic::tag(operation.hash)
         };
-        let mut search = Self {
+        let search = place.write(Self {
             world,
             typ,
             key: operation.key,
@@ -128,12 +141,12 @@ impl<W: World> Search<W> {
             candidates: 0,
             position,
             comparison: Comparison::default(),
-        };
-        world.repeat(MAX_STEPS, &mut search);
+        });
+        world.repeat(MAX_STEPS, search);
         if search.depth > 1 && moved(world, &header, operation.map) {
             return End::Failed(Cause::Torn);
         }
-        let Self { class, depth, .. } = search;
+        let Self { class, depth, .. } = *search;
         match search.status {
             status::FOUND => End::At {
                 outcome: Outcome::Found,

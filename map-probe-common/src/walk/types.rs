@@ -94,6 +94,8 @@ impl TypeHeader {
     }
 
     /// How values of this type, which is at `typ`, compare.
+    // In its callers' frames: one of its own would be one too many for the kernel's stack.
+    #[inline(always)]
     pub(super) fn equality<W: World>(&self, world: W, typ: u64) -> Result<Equality, Cause> {
         let layout = world.layout();
         let size = self.0[0];

@@ -10,7 +10,7 @@ use map_probe_common::walk::WALK_STATE_BYTES;
 use super::bpf;
 use super::btf::{Linkage, Types};
 use super::load::Program;
-use super::refusal::{Missing, internal, not_permitted};
+use super::refusal::{Missing, internal, not_permitted, too_old};
 use crate::error::{Failure, Status};
 
 /// As much of the verifier's log as is kept: its end says why.
@@ -76,6 +76,16 @@ fn refused_by_verifier(log: &[u8], verbosity: u8, error: io::Error) -> Failure {
     let words = String::from_utf8_lossy(words);
     if words.is_empty() {
         return not_permitted("load its program into the kernel", error);
+    }
+    if verbosity < 2
+        && let Some(release) = too_old()
+    {
+        return Failure::new(
+            Status::NotPermitted,
+            format!("this kernel ({release}) is too old for map-probe's program"),
+        )
+        .caused_by(error)
+        .hint("Linux 6.6 or later is needed; -vv shows what the kernel's verifier said");
     }
     let lines = if verbosity < 2 {
         VERIFIER_LINES

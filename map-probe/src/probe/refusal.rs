@@ -54,6 +54,25 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
     }
 }
 
+/// Whether this kernel is older than the first that has what map-probe needs (distributions may have added it to an
+/// older one, so it only explains a refusal), and its release.
+pub(super) fn too_old() -> Option<String> {
+    let name = nix::sys::utsname::uname().ok()?;
+    let release = name.release().to_str()?;
+    is_older(release, (6, 6)).then(|| release.to_owned())
+}
+
+/// Whether a release like `6.1.0-56-cloud-amd64` comes before a version.
+fn is_older(release: &str, version: (u32, u32)) -> bool {
+    let mut numbers = release
+        .split(|character: char| !character.is_ascii_digit())
+        .map_while(|number| number.parse().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) => (major, minor) < version,
+        _ => false,
+    }
+}
+
 /// A failure that nobody but a developer of map-probe can mend.
 pub(super) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
     Failure::new(Status::Internal, "cannot load map-probe's kernel side")
@@ -65,3 +84,23 @@ pub(super) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>
 #[derive(Debug, thiserror::Error)]
 #[error("the kernel side has no {0}")]
 pub(super) struct Missing(pub(super) String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_compared_by_its_first_two_numbers() {
+        for (release, older) in [
+            ("5.10.0-32-cloud-amd64", true),
+            ("6.1.0-56-cloud-amd64", true),
+            ("6.5.13", true),
+            ("6.6.0", false),
+            ("6.12.117+deb12-cloud-amd64", false),
+            ("7.3-cloud-amd64", false),
+            ("unknown", false),
+        ] {
+            assert_eq!(is_older(release, (6, 6)), older, "{release}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Memory for what does not fit the stack: half a kilobyte for the program and all that it calls (Linux up to 6.12).
+//!
+//! A thread in a probe can be put off its CPU, or wait for a page, while others of the CPU reach the same probe:
+//! so each CPU has several places, and an operation claims one of them until it ends.
+
+use core::arch::asm;
+use core::mem::MaybeUninit;
+
+use map_probe_common::quality::Cause;
+use map_probe_common::walk::Search;
+
+use crate::atomic;
+use crate::tables::SCRATCH;
+use crate::values::{PLACES, Values};
+use crate::world::Kernel;
+
+/// Operations that can be under way on one CPU at once. Further ones are lost, and counted as such.
+pub(crate) const PER_CPU: u32 = 16;
+
+/// What one operation needs.
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// Not 0 while an operation has it.
+    claimed: u64,
+    /// The values that a site's places refer to.
+    pub(crate) places: [u64; PLACES],
+    /// The operation's values.
+    pub(crate) values: MaybeUninit<Values>,
+    /// The walk.
+    pub(crate) search: MaybeUninit<Search<Kernel>>,
+}
+
+/// A place that nobody else has on this CPU. Programs are not moved to another CPU.
+#[inline(always)]
+pub(crate) fn claim() -> Result<&'static mut Scratch, Cause> {
+    for index in 0..PER_CPU {
+        let scratch = SCRATCH.get_ptr_mut(index).ok_or(Cause::TableFull)?;
+        // SAFETY: the pointer is to a map's value; only this field is touched before it is claimed.
+        if atomic::exchange(unsafe { &raw mut (*scratch).claimed }, 1) == 0 {
+            // SAFETY: nobody else has it until it is released.
+            return Ok(unsafe { &mut *scratch });
+        }
+    }
+    Err(Cause::TableFull)
+}
+
+/// Gives it back.
+#[inline(always)]
+pub(crate) fn release(scratch: &mut Scratch) {
+    atomic::exchange(&raw mut scratch.claimed, 0);
+}
+
+/// Keeps the kernel from giving the program a stack of its own per CPU.
+///
+/// Since Linux 6.13 the verifier does that for programs of this type, as such a program is thought not to be entered
+/// again on a CPU before it ends (`bpf_enable_priv_stack`, kernel/bpf/verifier.c). At a uprobe it is: threads are put
+/// off their CPU in it, and the next one would overwrite the stack. A program with a tail call keeps the thread's own
+/// stack; this one is never reached, and the verifier removes it.
+#[inline(always)]
+pub(crate) fn stay_on_the_threads_stack() {
+    // SAFETY: jumps over the call.
+    unsafe {
+        asm!(
+            "r0 = 0",
+            "if r0 == 0 goto +1",
+            "call 12",
+            out("r0") _, out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _,
+        );
+    }
+}
