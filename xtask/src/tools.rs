@@ -11,6 +11,8 @@ use std::process::Command;
 pub(crate) const GO_VERSIONS: [&str; 5] = ["1.21.13", "1.23.9", "1.24.11", "1.26.6", "1.27.3"];
 /// Those of `--full`.
 pub(crate) const MORE_GO_VERSIONS: [&str; 2] = ["1.22.10", "1.25.5"];
+/// The toolchains that the benches measure with: the newest of each family of maps.
+pub(crate) const BENCH_GO_VERSIONS: [&str; 2] = ["1.23.9", "1.27.3"];
 /// The oldest one, also of `--full`, and the Debian package that has it.
 const DEBIAN_GO: (&str, &str, &str) = ("1.19.8", "/usr/lib/go-1.19", "golang-1.19-go");
 

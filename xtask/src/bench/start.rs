@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// Measures a small and, where it is installed, a large Go program; an error when a median is over its limit.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut small = Vec::new();
-    for version in tools::GO_VERSIONS {
+    for version in tools::BENCH_GO_VERSIONS {
         small.push((version, super::build_target(version)?));
     }
     print("milliseconds until attached     median   smallest    largest      limit");

@@ -43,7 +43,7 @@ pub(crate) struct Args {
 /// Measures with each version of Go; an error when a ratio is over its limit.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut within = true;
-    for version in tools::GO_VERSIONS {
+    for version in tools::BENCH_GO_VERSIONS {
         within &= version_row(version, args.rounds).with_context(|| format!("Go {version}"))?;
     }
     if !within {
