@@ -30,7 +30,7 @@ pub(crate) struct Scratch {
     pub(crate) search: MaybeUninit<Search<Kernel>>,
 }
 
-/// A place that nobody else has on this CPU. Programs are not moved to another CPU.
+/// A place that nobody else has.
 #[inline(always)]
 pub(crate) fn claim() -> Result<&'static mut Scratch, Cause> {
     for index in 0..PER_CPU {

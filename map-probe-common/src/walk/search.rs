@@ -93,6 +93,10 @@ impl<W: World> Search<W> {
     }
 
     /// Walks `operation` on a map of type `typ`, with the walk's state in `place`: it is large for a kernel's stack.
+    #[expect(
+        clippy::inline_always,
+        reason = "a frame of its own would be one too many for the kernel's stack"
+    )]
     #[inline(always)]
     pub fn walk_in(
         place: &mut MaybeUninit<Self>,

@@ -94,7 +94,10 @@ impl TypeHeader {
     }
 
     /// How values of this type, which is at `typ`, compare.
-    // In its callers' frames: one of its own would be one too many for the kernel's stack.
+    #[expect(
+        clippy::inline_always,
+        reason = "a frame of its own would be one too many for the kernel's stack"
+    )]
     #[inline(always)]
     pub(super) fn equality<W: World>(&self, world: W, typ: u64) -> Result<Equality, Cause> {
         let layout = world.layout();

@@ -77,16 +77,6 @@ fn refused_by_verifier(log: &[u8], verbosity: u8, error: io::Error) -> Failure {
     if words.is_empty() {
         return not_permitted("load its program into the kernel", error);
     }
-    if verbosity < 2
-        && let Some(release) = too_old()
-    {
-        return Failure::new(
-            Status::NotPermitted,
-            format!("this kernel ({release}) is too old for map-probe's program"),
-        )
-        .caused_by(error)
-        .hint("Linux 6.6 or later is needed; -vv shows what the kernel's verifier said");
-    }
     let lines = if verbosity < 2 {
         VERIFIER_LINES
     } else {
@@ -95,10 +85,19 @@ fn refused_by_verifier(log: &[u8], verbosity: u8, error: io::Error) -> Failure {
     let mut last: Vec<_> = words.lines().rev().take(lines).collect();
     last.reverse();
     let last = last.join("\n    ");
+    if let Some(release) = too_old() {
+        let mut message = format!("this kernel ({release}) is too old for map-probe");
+        if verbosity >= 2 {
+            message = format!("{message}: its verifier says:\n    {last}");
+        }
+        return Failure::new(Status::NotPermitted, message)
+            .caused_by(error)
+            .hint("Linux 6.6 or later is needed");
+    }
     Failure::new(
         Status::Internal,
         format!("this kernel's verifier refuses map-probe's program:\n    {last}"),
     )
     .caused_by(error)
-    .hint("Linux 6.6 or later is needed; if this is one, please report it with the output of `map-probe -vv ...`")
+    .hint("please report it with the kernel's version (uname -r) and the output of `map-probe -vv ...`")
 }
