@@ -15,4 +15,15 @@ mod tests {
         assert!(!object.programs.is_empty());
         assert!(object.btf.is_some() && object.btf_ext.is_some());
     }
+
+    #[test]
+    fn the_program_has_the_tail_call_that_keeps_it_off_the_stacks_shared_by_threads() {
+        const TAIL_CALL: i32 = 12;
+        const CALL: u8 = 0x85;
+        let object = aya_obj::Object::parse(OBJECT).expect("an eBPF object");
+        let program = &object.programs["map_probe"];
+        let function = &object.functions[&program.function_key()];
+        let mut instructions = function.instructions.iter();
+        assert!(instructions.any(|i| i.code == CALL && i.src_reg() == 0 && i.imm == TAIL_CALL));
+    }
 }
