@@ -172,6 +172,10 @@ pub enum Variant {
     Race,
     /// With the address sanitizer.
     Asan,
+    /// A library for Go programs.
+    Plugin,
+    /// A library for programs in C.
+    CShared,
 }
 
 /// What a variant changes about a build.
@@ -221,6 +225,8 @@ impl Variant {
             Self::Amd64V3 => ("v3", &["-trimpath"], &[("GOAMD64", "v3")]),
             Self::Amd64V4 => ("v4", &["-trimpath"], &[("GOAMD64", "v4")]),
             Self::Race => ("race", &["-trimpath", "-race"], &[CGO]),
+            Self::Plugin => ("plugin", &["-trimpath", "-buildmode=plugin"], &[CGO]),
+            Self::CShared => ("c-shared", &["-trimpath", "-buildmode=c-shared"], &[CGO]),
             Self::Asan => ("asan", &["-trimpath", "-asan"], &[CGO]),
         };
         Build {

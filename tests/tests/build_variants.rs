@@ -8,7 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use map_probe_tests::go::{self, Go, Variant};
-use map_probe_tests::profiler;
+use map_probe_tests::profiler::{self, Profiler};
+use map_probe_tests::report::Report;
 use map_probe_tests::target::Target;
 use map_probe_tests::{exact, kernel};
 
@@ -281,4 +282,92 @@ fn child_of(parent: &str) -> Result<String> {
         }
     }
     bail!("process {parent} has no child")
+}
+
+/// Its operations are in no count, and the report says so, though it was loaded after the start.
+#[test]
+fn a_plugin_is_reported_as_not_covered() -> Result<()> {
+    if !kernel::full()? || !kernel::wanted()? {
+        return Ok(());
+    }
+    for go in [Go::V1_23, Go::V1_27] {
+        let plugin = go::fixture("library", go, Variant::Plugin)?;
+        let host = go::fixture("plugin_host", go, Variant::Cgo)?;
+        let mut target = Target::spawn(Command::new(host).arg(&plugin))?;
+        let mut profiler = Profiler::start(&["--format", "json", "--pid", &target.pid()])?;
+        profiler.wait_attached()?;
+        target.begin()?;
+        target.wait_done()?;
+        profiler.interrupt()?;
+        let report = Report::parse(&profiler.finish()?.success()?.stdout)?;
+
+        let not_covered = &report.json["target"]["functions"]["not_covered"];
+        let [entry] = not_covered.as_array().context("a list")?.as_slice() else {
+            bail!("not covered: {not_covered}");
+        };
+        let path = fs::canonicalize(plugin)?;
+        let reason = entry["reason"].as_str().context("a reason")?;
+        ensure!(
+            entry["function"] == path.to_str().context("a path")?,
+            "{entry}"
+        );
+        ensure!(reason.contains("has map functions of its own"), "{entry}");
+        let counted = |name: &str| report.by_type.contains_key(&Some(name.to_owned()));
+        ensure!(
+            counted("map[uint32]main.owned"),
+            "the program's own are missing"
+        );
+        ensure!(
+            !counted("map[uint32]library.borrowed"),
+            "the plugin's were found"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_program_in_c_with_a_go_library_is_refused_by_the_librarys_name() -> Result<()> {
+    if !kernel::full()? || !kernel::wanted()? {
+        return Ok(());
+    }
+    let library = go::fixture("library", Go::V1_27, Variant::CShared)?;
+    let directory = tempfile::tempdir()?;
+    let (source, host) = (
+        directory.path().join("host.c"),
+        directory.path().join("host"),
+    );
+    let text = r#"
+        #include <dlfcn.h>
+        #include <stdio.h>
+        int main(int argc, char **argv) {
+            if (!dlopen(argv[1], RTLD_NOW)) return 1;
+            puts("ready in C");
+            fflush(stdout);
+            return getchar();
+        }"#;
+    fs::write(&source, text)?;
+    let mut compiler = Command::new("cc");
+    let status = compiler
+        .arg(&source)
+        .arg("-o")
+        .arg(&host)
+        .arg("-ldl")
+        .status()?;
+    ensure!(status.success(), "the C compiler failed");
+    let target = Target::spawn(Command::new(host).arg(&library))?;
+    let ended = profiler::run(&["--pid", &target.pid()])?;
+    let name = library
+        .file_name()
+        .context("a name")?
+        .to_string_lossy()
+        .into_owned();
+    ensure!(
+        ended
+            .stderr
+            .contains("it is not a Go program; the Go library")
+            && ended.stderr.contains(&name),
+        "another reason: {}",
+        ended.stderr
+    );
+    ended.refused(&[NOT_PROBEABLE])
 }
