@@ -76,7 +76,9 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
             () = log.flushed() => continue,
             _ = ticks.tick() => {}
         }
-        let report = progress.interval(session.read()?, start.elapsed());
+        let counts = session.read()?;
+        progress.target = session.info();
+        let report = progress.interval(counts, start.elapsed());
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
@@ -85,6 +87,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     // Returns when no program runs any more: what is read then is all there is.
     drop(attached);
     let counts = session.read()?;
+    progress.target = session.info();
     log.flush();
     // A text reader who has seen no interval does not need one that is the whole run.
     if progress.reported || request.format != Format::Text {

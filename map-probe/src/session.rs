@@ -4,12 +4,17 @@ use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{Attached, Counters, Loaded, Placed, Program, Tables};
 use crate::report::model::{Counts, TargetInfo};
-use crate::target::{Binary, Process};
+use crate::target::{Binary, Libraries, Process};
+
+/// Why a plugin's operations are not counted.
+const OTHER_GO_CODE: &str =
+    "this library has map functions of its own, and only those of the program are probed";
 
 /// A process, its program, and its probe sites.
 #[derive(Debug)]
 pub struct Session {
     process: Process,
+    libraries: Libraries,
     binary: Binary,
     bias: u64,
     planned: Vec<PlannedFunction>,
@@ -37,9 +42,11 @@ impl Session {
             sites: sites(&planned).map(|site| site.site).collect(),
             equal,
         };
+        let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let loaded = Loaded::new(&tables, program, verbosity)?;
         Ok(Self {
             process,
+            libraries,
             binary,
             bias,
             planned,
@@ -120,12 +127,14 @@ impl Session {
             bias,
             loaded,
             counters,
+            libraries,
             ..
         } = self;
+        libraries.look();
         counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))
     }
 
-    /// The target as reports name it.
+    /// The target as reports name it, with the libraries that were there at the last [`Session::read`].
     #[must_use]
     pub fn info(&self) -> TargetInfo {
         let mut info = TargetInfo {
@@ -145,6 +154,10 @@ impl Session {
                 Coverage::NotCovered(reason) => info.not_covered.push((name, reason.clone())),
                 Coverage::Absent => {}
             }
+        }
+        for library in self.libraries.found() {
+            info.not_covered
+                .push((library.clone(), OTHER_GO_CODE.to_owned()));
         }
         info
     }

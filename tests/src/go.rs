@@ -46,6 +46,9 @@ impl Go {
         ..Self::V1_27.with("mapsplitgroup")
     };
 
+    /// Go 1.27 that hashes with vector instructions, in place.
+    pub const V1_27_SIMD: Self = Self::V1_27.with("simd");
+
     const fn classic(version: &'static str) -> Self {
         Self {
             version,
@@ -137,20 +140,99 @@ impl Go {
 /// How a fixture is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// As `go build` does.
+    /// As `go build -trimpath` does.
     Plain,
     /// Without symbol table and DWARF: `-ldflags=-s -w`.
     Stripped,
     /// For 32-bit processors: `GOARCH=386`.
     Bits32,
+    /// With the paths of the sources in it.
+    Untrimmed,
+    /// Position-independent.
+    Pie,
+    /// Position-independent and stripped.
+    PieStripped,
+    /// With C in it, linked by the C toolchain.
+    Cgo,
+    /// With C in it, position-independent and stripped.
+    CgoPieStripped,
+    /// With C in it, position-independent, and without a dynamic linker.
+    StaticPie,
+    /// For a debugger: neither optimised nor inlined.
+    Unoptimized,
+    /// Optimised, but not inlined.
+    NotInlined,
+    /// `GOAMD64=v2`.
+    Amd64V2,
+    /// `GOAMD64=v3`.
+    Amd64V3,
+    /// `GOAMD64=v4`.
+    Amd64V4,
+    /// With the race detector.
+    Race,
+    /// With the address sanitizer.
+    Asan,
+    /// A library for Go programs.
+    Plugin,
+    /// A library for programs in C.
+    CShared,
 }
 
+/// What a variant changes about a build.
+struct Build {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+const CGO: (&str, &str) = ("CGO_ENABLED", "1");
+
 impl Variant {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Stripped => "stripped",
-            Self::Bits32 => "386",
+    fn build(self) -> Build {
+        let (name, arguments, environment): (_, &[_], &[_]) = match self {
+            Self::Plain => ("plain", &["-trimpath"], &[]),
+            Self::Stripped => ("stripped", &["-trimpath", "-ldflags=-s -w"], &[]),
+            Self::Bits32 => ("386", &["-trimpath"], &[("GOARCH", "386")]),
+            Self::Untrimmed => ("untrimmed", &[], &[]),
+            Self::Pie => ("pie", &["-trimpath", "-buildmode=pie"], &[]),
+            Self::PieStripped => (
+                "pie-stripped",
+                &["-trimpath", "-buildmode=pie", "-ldflags=-s -w"],
+                &[],
+            ),
+            Self::Cgo => ("cgo", &["-trimpath", "-ldflags=-linkmode=external"], &[CGO]),
+            Self::CgoPieStripped => (
+                "cgo-pie-stripped",
+                &[
+                    "-trimpath",
+                    "-buildmode=pie",
+                    "-ldflags=-linkmode=external -s -w",
+                ],
+                &[CGO],
+            ),
+            Self::StaticPie => (
+                "static-pie",
+                &[
+                    "-trimpath",
+                    "-buildmode=pie",
+                    "-ldflags=-linkmode=external -extldflags=-static-pie",
+                ],
+                &[CGO],
+            ),
+            Self::Unoptimized => ("unoptimized", &["-trimpath", "-gcflags=all=-N -l"], &[]),
+            Self::NotInlined => ("not-inlined", &["-trimpath", "-gcflags=all=-l"], &[]),
+            Self::Amd64V2 => ("v2", &["-trimpath"], &[("GOAMD64", "v2")]),
+            Self::Amd64V3 => ("v3", &["-trimpath"], &[("GOAMD64", "v3")]),
+            Self::Amd64V4 => ("v4", &["-trimpath"], &[("GOAMD64", "v4")]),
+            Self::Race => ("race", &["-trimpath", "-race"], &[CGO]),
+            Self::Plugin => ("plugin", &["-trimpath", "-buildmode=plugin"], &[CGO]),
+            Self::CShared => ("c-shared", &["-trimpath", "-buildmode=c-shared"], &[CGO]),
+            Self::Asan => ("asan", &["-trimpath", "-asan"], &[CGO]),
+        };
+        Build {
+            name,
+            arguments,
+            environment,
         }
     }
 }
@@ -170,11 +252,8 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
     let experiment = go
         .experiment
         .map_or(String::new(), |name| format!("-{name}"));
-    let binary = directory.join(format!(
-        "{name}-{}{experiment}-{}",
-        go.version,
-        variant.name()
-    ));
+    let how = variant.build();
+    let binary = directory.join(format!("{name}-{}{experiment}-{}", go.version, how.name));
 
     let _lock = Lock::take(&binary.with_extension("lock"))?;
     if is_newer(&binary, &source)? {
@@ -184,30 +263,24 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
     let mut build = Command::new(&command);
     build
         .current_dir(&source)
-        .args(["build", "-trimpath", "-buildvcs=false", "-o"])
+        .args(["build", "-buildvcs=false", "-o"])
         .arg(&fresh)
+        .args(how.arguments)
         .env("GOFLAGS", "-mod=mod")
         .env("GOTOOLCHAIN", "local")
         .env("GOPROXY", "off")
         .env("GOWORK", "off")
         .env("CGO_ENABLED", "0")
         .env("GOARCH", "amd64")
+        .env_remove("GOAMD64")
         .env_remove("GOROOT")
-        .env_remove("GOEXPERIMENT");
+        .env_remove("GOEXPERIMENT")
+        .envs(how.environment.iter().copied());
     if let Some(experiment) = go.experiment {
         build.env("GOEXPERIMENT", experiment);
     }
     if std::env::var_os("GOCACHE").is_none() {
         build.env("GOCACHE", build_dir().join("gocache"));
-    }
-    match variant {
-        Variant::Plain => {}
-        Variant::Stripped => {
-            build.arg("-ldflags=-s -w");
-        }
-        Variant::Bits32 => {
-            build.env("GOARCH", "386");
-        }
     }
     let output = build
         .output()

@@ -28,3 +28,19 @@ pub fn wanted() -> Result<bool> {
     );
     Ok(true)
 }
+
+/// Whether a test that takes long is to run: `cargo xtask test --full` sets `MAP_PROBE_FULL=1`.
+///
+/// # Errors
+///
+/// The message cannot be written.
+pub fn full() -> Result<bool> {
+    let full = std::env::var_os("MAP_PROBE_FULL").is_some_and(|value| value == "1");
+    if !full {
+        writeln!(
+            std::io::stderr(),
+            "ignored: only with MAP_PROBE_FULL=1 (`cargo xtask test --full`)"
+        )?;
+    }
+    Ok(full)
+}

@@ -3,6 +3,7 @@
 //! A test builds a Go program ([`go`]), runs the profiler on it ([`profiler`]), and compares the report with what the
 //! program itself says it did ([`oracle`]).
 
+pub mod exact;
 pub mod go;
 pub mod kernel;
 pub mod oracle;

@@ -3,81 +3,26 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::exact;
 use map_probe_tests::go::{self, Go, SHAPES, Variant};
 use map_probe_tests::kernel;
 use map_probe_tests::oracle::Truth;
-use map_probe_tests::profiler::{self, Profiler};
-use map_probe_tests::report::Report;
 use map_probe_tests::target::Target;
 
-/// The profiler holds the program until probes are in place, and reports when it ends.
 fn counts_of_a_command_are_exact(go: Go, variant: Variant, arguments: &[&str]) -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let fixture = go::fixture("oracle", go, variant)?;
-    let directory = tempfile::tempdir()?;
-    let output = directory.path().join("report.json");
-    let (fixture, output) = (
-        fixture.to_str().context("a path")?,
-        output.to_str().context("a path")?,
-    );
-    let mut command = vec![
-        "--max-overhead",
-        "off",
-        "--format",
-        "json",
-        "--output",
-        output,
-        "--",
-        fixture,
-    ];
-    command.extend(arguments);
-    let ended = profiler::run(&command)?.success()?;
-
-    let truth = Truth::find(&ended.stdout)?;
-    truth.expect_go(go)?;
-    compare(
-        go,
-        &truth,
-        &Report::parse(&std::fs::read_to_string(output)?)?,
-    )
+    exact::command(go, &go::fixture("oracle", go, variant)?, arguments)
 }
 
-/// The profiler attaches to a running program and is interrupted after its work, while it still runs.
 fn counts_of_a_process_are_exact(go: Go, variant: Variant) -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let fixture = go::fixture("oracle", go, variant)?;
-    let mut target = Target::start(&fixture, &[])?;
-    let profiler = Profiler::attach(&target.pid(), "json", &[])?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let ended = profiler.finish()?.success()?;
-    let truth = target.finish()?;
-
-    truth.expect_go(go)?;
-    compare(go, &truth, &Report::parse(&ended.stdout)?)
-}
-
-fn compare(go: Go, truth: &Truth, report: &Report) -> Result<()> {
-    ensure!(report.is_final, "not the final report");
-    ensure!(
-        report.json["target"]["go"] == format!("go{}", go.version())
-            && report.json["target"]["layout"] == go.layout(),
-        "another target: {}",
-        report.json["target"]
-    );
-    if go.uses_shapes() {
-        let mut report = report.clone();
-        report.merge_types(SHAPES, |name| name.contains("go.shape."));
-        truth.expect_equal(&report)?;
-    } else {
-        truth.expect_equal(report)?;
-    }
-    report.expect_complete()
+    let target = Target::start(&go::fixture("oracle", go, variant)?, &[])?;
+    let pid = target.pid();
+    exact::process(go, target, &pid, || Ok(()))
 }
 
 /// The tests of one toolchain: each way to be started, each with symbols and without.

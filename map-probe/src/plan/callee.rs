@@ -1,5 +1,7 @@
 //! What the functions that a map function calls do, as far as following its values goes.
 
+use super::effects::{ARGUMENTS, CONTEXT, Registers, bit};
+
 /// What is known of a call's target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Callee {
@@ -13,6 +15,8 @@ pub(super) enum Callee {
     GrowWork,
     /// Returns its argument: calls only in builds without inlining.
     Identity,
+    /// Writes nothing through its arguments, which are this many: calls only in builds without inlining.
+    Reads(usize),
     /// Anything else, calls through registers and memory included.
     Other,
 }
@@ -53,6 +57,22 @@ const HASH_PREFIXES: &[&str] = &[
     "runtime.strhash",
 ];
 
+/// Small functions that only read, called without inlining, and how many arguments they take
+/// (`runtime/map.go`, `runtime/stubs.go`, up to Go 1.25).
+///
+/// Not listing one is safe: whatever address of the stack is left in a register may then be its argument.
+const READ_ONLY: &[(&str, usize)] = &[
+    ("runtime.(*bmap).keys", 1),
+    ("runtime.(*bmap).overflow", 2),
+    ("runtime.(*hmap).sameSizeGrow", 1),
+    ("runtime.add", 2),
+    ("runtime.bucketMask", 1),
+    ("runtime.evacuated", 1),
+    ("runtime.isEmpty", 1),
+    ("runtime.memequal", 3),
+    ("runtime.tophash", 1),
+];
+
 impl Callee {
     /// Classifies a function by its name in the binary's own tables.
     pub(super) fn of(name: Option<&str>, grow_work: Option<&str>) -> Self {
@@ -76,9 +96,20 @@ impl Callee {
             "runtime.noescape" | "internal/abi.NoEscape" | "runtime.stringStructOf"
         ) {
             Self::Identity
+        } else if let Some((_, arguments)) = READ_ONLY.iter().find(|(listed, _)| *listed == name) {
+            Self::Reads(*arguments)
         } else {
             Self::Other
         }
+    }
+
+    /// The registers that it may be passed something in.
+    pub(super) fn passed(self) -> Registers {
+        let (arguments, closure) = match self {
+            Self::Reads(count) => (ARGUMENTS.get(..count).unwrap_or(&ARGUMENTS), 0),
+            _ => (ARGUMENTS.as_slice(), CONTEXT),
+        };
+        arguments.iter().fold(closure, |set, &r| set | bit(r))
     }
 }
 
@@ -95,6 +126,8 @@ mod tests {
         assert_eq!(of("runtime.morestack_noctxt.abi0"), Callee::Morestack);
         assert_eq!(of("runtime.growWork_fast64"), Callee::GrowWork);
         assert_eq!(of("runtime.growWork"), Callee::Other);
+        assert_eq!(of("runtime.(*bmap).overflow"), Callee::Reads(2));
+        assert_eq!(of("runtime.(*bmap).setoverflow"), Callee::Other);
         assert_eq!(Callee::of(None, None), Callee::Other);
     }
 

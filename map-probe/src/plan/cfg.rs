@@ -108,7 +108,7 @@ impl Cfg {
             end = offset + instruction.len();
             nodes.push(Node {
                 offset,
-                effects: Effects::of(&instruction, flow.callee.is_some(), &mut factory),
+                effects: Effects::of(&instruction, flow.callee, &mut factory),
                 instruction,
                 callee: flow.callee,
                 successors: flow.successors.iter().map(|o| numbers[o]).collect(),

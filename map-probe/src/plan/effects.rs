@@ -4,6 +4,8 @@ use iced_x86::{
     Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register, UsedMemory,
 };
 
+use super::callee::Callee;
+
 /// RAX, as the instruction set numbers the registers.
 pub(super) const RAX: usize = 0;
 /// RBX.
@@ -25,7 +27,7 @@ pub(super) const fn bit(register: usize) -> Registers {
 }
 
 /// RDX, which holds a closure's context at a call.
-const CONTEXT: Registers = bit(2);
+pub(super) const CONTEXT: Registers = bit(2);
 /// R14, which holds the goroutine.
 const GOROUTINE: Registers = bit(14);
 
@@ -73,7 +75,7 @@ impl Effects {
     /// What the instruction uses. A call's uses are those of its callee too, by Go's register ABI.
     pub(super) fn of(
         instruction: &Instruction,
-        is_call: bool,
+        callee: Option<Callee>,
         factory: &mut InstructionInfoFactory,
     ) -> Self {
         let mut effects = Self::default();
@@ -116,12 +118,11 @@ impl Effects {
             }
         }
         effects.inputs = effects.reads & (operands | !addresses);
-        let arguments = ARGUMENTS.iter().fold(0, |set, &r| set | bit(r));
-        if is_call {
-            effects.reads |= arguments | CONTEXT | GOROUTINE;
+        if let Some(callee) = callee {
+            effects.reads |= callee.passed() | GOROUTINE;
             effects.replaces = !(bit(RSP) | bit(RBP) | GOROUTINE);
         } else if instruction.mnemonic() == Mnemonic::Ret {
-            effects.reads |= arguments;
+            effects.reads |= ARGUMENTS.iter().fold(0, |set, &r| set | bit(r));
         }
         effects
     }

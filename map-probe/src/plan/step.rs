@@ -6,7 +6,7 @@ use iced_x86::{Mnemonic, OpKind, Register};
 
 use super::callee::Callee;
 use super::cfg::Node;
-use super::effects::{ARGUMENTS, Access, RAX, RBP, RSP, bit, number};
+use super::effects::{Access, RAX, RBP, RSP, bit, number};
 use super::facts::{Facts, Target};
 use super::value::{Inputs, Slot, State, Value};
 
@@ -250,10 +250,10 @@ impl Step<'_> {
         };
         let keeps_addresses = hashes || matches!(callee, Callee::Identity | Callee::Morestack);
         if !keeps_addresses {
-            // Arguments, and RDX, the closure.
-            let passed = ARGUMENTS.iter().chain(&[2]);
-            let mut passed = passed.map(|&register| state.registers[register]);
-            state.escaped |= passed.any(|value| matches!(value, Value::Frame(_)));
+            let passed = callee.passed();
+            state.escaped |= (0..).zip(&state.registers).any(|(register, value)| {
+                passed & bit(register) != 0 && matches!(value, Value::Frame(_))
+            });
         }
         match state.stack_pointer() {
             Some(pointer) if !state.escaped && callee != Callee::Morestack => {

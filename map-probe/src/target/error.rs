@@ -56,6 +56,16 @@ pub enum TargetError {
         /// The file.
         path: String,
     },
+    /// Not a Go program, but with Go code loaded: `-buildmode=c-shared`.
+    #[error(
+        "{path} cannot be probed: it is not a Go program; the Go library {library} is loaded in it, but only programs can be probed"
+    )]
+    GoLibrary {
+        /// The program's file.
+        path: String,
+        /// The library, as the process knows it.
+        library: String,
+    },
     /// A Go program that does not say its version.
     #[error(
         "{path} cannot be probed: it is a Go program, but its build info is missing, so its Go version is unknown"
@@ -165,6 +175,7 @@ impl TargetError {
             Self::NotElf { .. } | Self::NotGo { .. } => {
                 "give the Go program itself, not a script or wrapper that starts it".into()
             }
+            Self::GoLibrary { .. } => "call the library's code from a Go program, and probe that".into(),
             Self::Foreign { .. } => "build the program with GOOS=linux GOARCH=amd64".into(),
             Self::Damaged { .. } => "copy or build the program again".into(),
             Self::Packed { .. } => "unpack it first: upx -d FILE".into(),

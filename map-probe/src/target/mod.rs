@@ -8,6 +8,7 @@ mod elf;
 mod equal;
 mod error;
 mod go;
+mod libraries;
 mod memory;
 mod moduledata;
 mod pclntab;
@@ -20,6 +21,7 @@ pub use binary::Binary;
 pub use buildinfo::BuildInfo;
 pub use equal::EqualSteps;
 pub use error::TargetError;
+pub use libraries::Libraries;
 pub use memory::Memory;
 pub use process::Process;
 

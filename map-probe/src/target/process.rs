@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use super::binary::Binary;
 use super::error::TargetError;
+use super::libraries::Libraries;
 use super::memory::Memory;
 
 /// `AT_ENTRY` in `/proc/PID/auxv`: where the kernel says the program starts.
@@ -87,7 +88,16 @@ impl Process {
     pub fn binary(&self) -> Result<Binary, TargetError> {
         let link = self.exe_link();
         let file = File::open(&link).map_err(|source| failed(self.pid, &link, source))?;
-        Binary::open(file, &self.exe)
+        Binary::open(file, &self.exe).map_err(|error| match error {
+            TargetError::NotGo { path } => match Libraries::of(self.pid, 0).found() {
+                [library, ..] => TargetError::GoLibrary {
+                    path,
+                    library: library.clone(),
+                },
+                [] => TargetError::NotGo { path },
+            },
+            other => other,
+        })
     }
 
     /// Whether this process still runs: not ended, and its number not given to another.
