@@ -1,9 +1,10 @@
 //! Go toolchains and the fixtures built with them.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -172,6 +173,10 @@ pub enum Variant {
     Race,
     /// With the address sanitizer.
     Asan,
+    /// Writes a profile of itself.
+    Profiling,
+    /// By that profile, the runtime included: `-pgo`.
+    ProfileGuided,
     /// A library for Go programs.
     Plugin,
     /// A library for programs in C.
@@ -225,6 +230,8 @@ impl Variant {
             Self::Amd64V3 => ("v3", &["-trimpath"], &[("GOAMD64", "v3")]),
             Self::Amd64V4 => ("v4", &["-trimpath"], &[("GOAMD64", "v4")]),
             Self::Race => ("race", &["-trimpath", "-race"], &[CGO]),
+            Self::Profiling => ("profiling", &["-trimpath", "-tags=profiling"], &[]),
+            Self::ProfileGuided => ("profile-guided", &["-trimpath"], &[]),
             Self::Plugin => ("plugin", &["-trimpath", "-buildmode=plugin"], &[CGO]),
             Self::CShared => ("c-shared", &["-trimpath", "-buildmode=c-shared"], &[CGO]),
             Self::Asan => ("asan", &["-trimpath", "-asan"], &[CGO]),
@@ -255,6 +262,11 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
     let how = variant.build();
     let binary = directory.join(format!("{name}-{}{experiment}-{}", go.version, how.name));
 
+    // Before the lock, which it takes too.
+    let profile = match variant {
+        Variant::ProfileGuided => Some(profile(name, go, &binary)?),
+        _ => None,
+    };
     let _lock = Lock::take(&binary.with_extension("lock"))?;
     if is_newer(&binary, &source)? {
         return Ok(binary);
@@ -276,6 +288,7 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
         .env_remove("GOROOT")
         .env_remove("GOEXPERIMENT")
         .envs(how.environment.iter().copied());
+    build.args(profile);
     if let Some(experiment) = go.experiment {
         build.env("GOEXPERIMENT", experiment);
     }
@@ -293,6 +306,20 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
     }
     fs::rename(&fresh, &binary)?;
     Ok(binary)
+}
+
+/// Has a fixture profile itself; the argument to build `binary` by that.
+fn profile(name: &str, go: Go, binary: &Path) -> Result<OsString> {
+    let path = binary.with_extension("pprof");
+    let status = Command::new(fixture(name, go, Variant::Profiling)?)
+        .env("ORACLE_PROFILE", &path)
+        .args(["-n", "2000"])
+        .stdout(Stdio::null())
+        .status()?;
+    ensure!(status.success(), "profiling {name} ended with {status}");
+    let mut argument = OsString::from("-pgo=");
+    argument.push(path);
+    Ok(argument)
 }
 
 /// Where this project keeps what it fetches and builds besides cargo's own things: `target/map-probe`.

@@ -64,6 +64,7 @@ builds_are_counted_exactly! {
     a_program_for_amd64_v2: counted_exactly_in_full(Variant::Amd64V2);
     a_program_for_amd64_v3: counted_exactly_if_it_runs(Variant::Amd64V3);
     a_program_for_amd64_v4: counted_exactly_if_it_runs(Variant::Amd64V4);
+    a_program_built_by_its_profile: counted_exactly_in_full(Variant::ProfileGuided);
     a_program_with_the_race_detector: counted_exactly_in_full(Variant::Race);
     a_program_with_the_address_sanitizer: counted_exactly_in_full(Variant::Asan);
 }

@@ -189,7 +189,7 @@ impl TargetError {
                 format!("build the program without GOEXPERIMENT={experiment}")
             }
             Self::NoTable { .. } => {
-                "build it with the standard go command and linker, without tools that rewrite the binary".into()
+                "build it with the standard go command and linker, without tools that rewrite the binary (where LLD links it: with -Wl,--apply-dynamic-relocs)".into()
             }
             Self::RuntimeElsewhere { .. } => "build it without -linkshared".into(),
             Self::NoSuchProcess { .. } | Self::Zombie { .. } => {
