@@ -1,10 +1,10 @@
 //! Why an operation was seen and yet is in no row: one counter per cause.
 
-/// A cause. Each has one counter per CPU in the kernel and one line in `--help`'s glossary.
+/// A cause. Each has one counter per CPU in the kernel; reports and `--help` show them by the word each names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Cause {
-    /// Operations: a table of the kernel side had no room. Part of `lost`.
+    /// Operations: a table of the kernel side had no room, or no place for the walk's state was free. Part of `lost`.
     TableFull = 0,
     /// Operations: a probe fired that the kernel side has no site for. Part of `lost`.
     UnknownSite = 1,

@@ -186,8 +186,9 @@ impl Options {
         if let MaxOverhead::Percent(percent) = self.max_overhead {
             let message =
                 format!("--max-overhead {percent}%: this version cannot keep a bound yet");
-            return Err(Failure::new(Status::Usage, message)
-                .hint("give --max-overhead off to trace every operation, at about 1 µs each"));
+            return Err(Failure::new(Status::Usage, message).hint(
+                "give --max-overhead off to trace every operation, at about 0.4 to 1 µs each",
+            ));
         }
         let format = match self.format {
             ReportFormat::Auto | ReportFormat::Text => Format::Text,

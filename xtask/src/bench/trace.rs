@@ -22,7 +22,7 @@ const WARM_UP: Duration = Duration::from_millis(50);
 /// The target's word for an instruction that the kernel emulates.
 const EMULATED: &str = "emulated";
 
-/// A probe that costs this many times what one on an emulated instruction does is on a single-stepped one (there, about 7).
+/// A probe that costs this many times what one on an emulated instruction does is on a single-stepped one (there, 7 to 35 were seen).
 const SINGLE_STEPPED: f64 = 3.5;
 
 /// Instructions for reference: the target's word for it, and what a probe on it is.
