@@ -16,7 +16,7 @@ use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::probe::{Held, Program};
-use crate::report::model::{Counts, Report, TargetInfo};
+use crate::report::model::{Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::session::Session;
 
@@ -151,6 +151,8 @@ impl Progress {
             attached_seconds: length.as_secs_f64(),
             // Lookups on small maps end before they reach a probe, in every version supported.
             small_counted: false,
+            mode: Mode::Trace,
+            cost: None,
             counts,
         }
     }

@@ -1,6 +1,7 @@
 //! Counted operations: exact, by kind and depth, for the process and by type.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use map_probe_common::op::{Class, Op, Outcome};
 use map_probe_common::quality::{ALL, CAUSES, Cause};
@@ -63,12 +64,26 @@ impl Rows {
         rows.filter(move |((_, _, of), depths)| *of == class && total(depths) > 0)
     }
 
+    /// Probes that a perfect table would save, over all rows.
+    #[must_use]
+    pub fn excess(&self) -> u64 {
+        sum(self.0.values().map(excess))
+    }
+
     fn cells(&self) -> impl Iterator<Item = (RowKey, u32, u64)> {
         self.0.iter().flat_map(|(kind, depths)| {
             let cells = depths.iter();
             cells.map(|(depth, operations)| (*kind, *depth, *operations))
         })
     }
+}
+
+/// Probes that a perfect table would save: the sum of depth − 1 over the operations.
+#[must_use]
+pub fn excess(depths: &Depths) -> u64 {
+    sum(depths
+        .iter()
+        .map(|(depth, count)| u64::from(depth.saturating_sub(1)).saturating_mul(*count)))
 }
 
 /// The operations of one row.
@@ -90,6 +105,58 @@ pub struct TypeRows {
     pub rows: Rows,
 }
 
+/// One frame of the target's Go code, as Go's own traces show it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Frame {
+    /// The function (`main.(*Cache).Get`).
+    pub function: String,
+    /// The source file, as the compiler recorded it.
+    pub file: String,
+    /// The line in it, from 1; 0 if unknown.
+    pub line: u32,
+}
+
+/// A call site, or a stack: the frame that does the operation first, then its callers.
+pub type Frames = Vec<Frame>;
+
+/// Operations at one call site, or with one stack, on maps of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteRows {
+    /// By call site: the function that does the operation, behind it those it is inlined into. By stack: all frames.
+    /// `None` if unknown.
+    pub frames: Option<Frames>,
+    /// The map's type; `None` if unknown.
+    pub typ: Option<String>,
+    /// Its operations.
+    pub rows: Rows,
+}
+
+/// Operations on one map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapRows {
+    /// Its address in the target; `None` for all maps together that found no room in the table.
+    pub address: Option<u64>,
+    /// Its type; `None` if unknown.
+    pub typ: Option<String>,
+    /// Entries, and slots for entries, when it was last read; `None` if it could not be.
+    pub size: Option<MapSize>,
+    /// From when the probes were in place to the reading that first had it.
+    pub first_seen: Duration,
+    /// To the last reading in which it had new operations.
+    pub last_seen: Duration,
+    /// Its operations.
+    pub rows: Rows,
+}
+
+/// How full a map is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapSize {
+    /// Entries in it.
+    pub entries: u64,
+    /// Slots for entries in its buckets or groups, overflow buckets not counted.
+    pub capacity: u64,
+}
+
 /// Everything counted in one window of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -97,6 +164,12 @@ pub struct Counts {
     pub operations: Rows,
     /// By type, most operations first.
     pub by_type: Vec<TypeRows>,
+    /// By map.
+    pub by_map: Vec<MapRows>,
+    /// By call site.
+    pub by_site: Vec<SiteRows>,
+    /// By stack; empty unless stacks are asked for.
+    pub by_stack: Vec<SiteRows>,
     /// Operations that are in no row, by cause.
     pub quality: Quality,
 }
@@ -126,6 +199,7 @@ impl Counts {
             operations,
             by_type,
             quality,
+            ..Self::default()
         }
     }
 
@@ -160,6 +234,7 @@ impl Counts {
             operations: self.operations.since(&earlier.operations),
             quality: self.quality.since(&earlier.quality),
             by_type: Self::of_types(types, Quality::default()).by_type,
+            ..Self::default()
         }
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Depths, Quality, Report, RowKey, Rows};
+use super::model::{Depths, Mode, Quality, Report, RowKey, Rows};
 use super::summary::{self, Summary};
 use super::words;
 
@@ -155,7 +155,10 @@ impl<'a> Document<'a> {
                 seconds: report.seconds,
                 attached_seconds: report.attached_seconds,
                 until_seconds: report.until_seconds,
-                mode: "trace",
+                mode: match report.mode {
+                    Mode::Trace => "trace",
+                    Mode::Sample => "sample",
+                },
                 small_counted: report.small_counted,
             },
             quality: QualityFields {

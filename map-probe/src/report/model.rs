@@ -1,6 +1,8 @@
 //! The data that every output format shows.
 
-pub use super::counts::{Counts, Depths, Quality, RowKey, Rows, TypeRows};
+pub use super::counts::{
+    Counts, Depths, Frame, Frames, MapRows, MapSize, Quality, RowKey, Rows, SiteRows, TypeRows,
+};
 
 /// The target as a report names it.
 #[derive(Clone, Debug)]
@@ -23,6 +25,34 @@ pub struct TargetInfo {
     pub not_covered: Vec<(String, String)>,
 }
 
+/// How the numbers came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Operations are trapped: all of them, or those of windows of time.
+    Trace,
+    /// Samples of CPU time: counts are of samples, not of operations.
+    Sample,
+}
+
+/// What the watching cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// Windows in which probes were attached; 1 if they always were.
+    pub windows: u64,
+    /// Traps that the target took.
+    pub traps: u64,
+    /// What one cost it, in nanoseconds; `None` if it was not measured.
+    pub ns_per_trap: Option<f64>,
+    /// By how much the target was slowed down, as a share of its throughput without us; `None` if that cannot be told.
+    pub slowdown: Option<f64>,
+    /// The bound that was asked for, as such a share.
+    pub bound: Option<f64>,
+    /// Our own CPU time, in seconds.
+    pub cpu_seconds: f64,
+    /// Our own resident memory, in bytes.
+    pub resident_bytes: u64,
+}
+
 /// One window of time: an interval, or the whole run.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -38,6 +68,10 @@ pub struct Report {
     pub attached_seconds: f64,
     /// Whether all operations on small maps are counted.
     pub small_counted: bool,
+    /// How the numbers came about.
+    pub mode: Mode,
+    /// What the watching cost; `None` if that is not known.
+    pub cost: Option<Cost>,
     /// What was counted.
     pub counts: Counts,
 }

@@ -2,7 +2,7 @@
 
 use map_probe_common::op::{Class, Op, Outcome};
 
-use super::model::{Counts, Quality, Report, RowKey, Rows, TargetInfo};
+use super::model::{Counts, Mode, Quality, Report, RowKey, Rows, TargetInfo};
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
 const MISS: RowKey = (Op::Lookup, Outcome::Absent, Class::Table);
@@ -61,6 +61,8 @@ pub(crate) fn report() -> Report {
         seconds: 10.0,
         attached_seconds: 10.0,
         small_counted: false,
+        mode: Mode::Trace,
+        cost: None,
         counts: Counts::of_types(types, quality),
     }
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::line::columns;
 use super::{Style, interval, whole_run};
 use crate::report::counts::{Counts, Quality, Rows};
-use crate::report::model::{Report, TargetInfo};
+use crate::report::model::{Mode, Report, TargetInfo};
 use crate::report::sample;
 
 #[test]
@@ -218,6 +218,8 @@ fn any_report() -> impl Strategy<Value = Report> {
                 seconds: times.1,
                 attached_seconds: times.2,
                 small_counted,
+                mode: Mode::Trace,
+                cost: None,
                 counts: Counts::of_types(types, Quality::from_causes(&causes)),
             }
         },
