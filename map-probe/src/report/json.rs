@@ -1,14 +1,12 @@
 //! Reports for programs: one JSON document (`json`), or one a line (`ndjson`). Schema 1.
 //!
-//! The names and their meaning are bound by the schema's number; fields may be added. `by_map` and
-//! `by_site` are part of the schema and always empty in this version, which does not yet tell
-//! single maps and call sites apart.
+//! The names and their meaning are bound by the schema's number; fields may be added.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Depths, Mode, Quality, Report, RowKey, Rows};
+use super::model::{Depths, MapRows, Mode, Quality, Report, RowKey, Rows, SiteRows};
 use super::summary::{self, Summary};
 use super::words;
 
@@ -42,8 +40,10 @@ struct Document<'a> {
     quality: QualityFields,
     operations: Vec<Row>,
     by_type: Vec<OfType<'a>>,
-    by_map: [(); 0],
-    by_site: [(); 0],
+    by_map: Vec<OfMap<'a>>,
+    by_site: Vec<OfSite<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by_stack: Vec<OfSite<'a>>,
 }
 
 #[derive(Serialize)]
@@ -92,7 +92,80 @@ struct QualityFields {
 #[derive(Serialize)]
 struct OfType<'a> {
     r#type: Option<&'a str>,
+    /// The sum of depth - 1 over the operations.
+    excess: u64,
     operations: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct OfMap<'a> {
+    /// In hexadecimal; all maps that found no room are one of no address.
+    map: Option<String>,
+    r#type: Option<&'a str>,
+    entries: Option<u64>,
+    capacity: Option<u64>,
+    /// Seconds since the probes were in place, as exact as the intervals are long.
+    first_seen: f64,
+    last_seen: f64,
+    excess: u64,
+    operations: Vec<Row>,
+}
+
+impl<'a> OfMap<'a> {
+    fn of(map: &'a MapRows) -> Self {
+        Self {
+            map: map.address.map(|address| format!("{address:#x}")),
+            r#type: map.typ.as_deref(),
+            entries: map.size.map(|size| size.entries),
+            capacity: map.size.and_then(|size| size.capacity),
+            first_seen: map.first_seen.as_secs_f64(),
+            last_seen: map.last_seen.as_secs_f64(),
+            excess: map.rows.excess(),
+            operations: rows(&map.rows),
+        }
+    }
+}
+
+/// A call site or a stack: its first frame by itself, and all of them.
+#[derive(Serialize)]
+struct OfSite<'a> {
+    function: Option<&'a str>,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    r#type: Option<&'a str>,
+    excess: u64,
+    frames: Vec<OfFrame<'a>>,
+    operations: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct OfFrame<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+}
+
+impl<'a> OfSite<'a> {
+    fn of(site: &'a SiteRows) -> Self {
+        let frames = site.frames.iter().flatten();
+        let frames: Vec<_> = frames
+            .map(|frame| OfFrame {
+                function: &frame.function,
+                file: &frame.file,
+                line: frame.line,
+            })
+            .collect();
+        let first = frames.first();
+        Self {
+            function: first.map(|frame| frame.function),
+            file: first.map(|frame| frame.file),
+            line: first.map(|frame| frame.line),
+            r#type: site.typ.as_deref(),
+            excess: site.rows.excess(),
+            operations: rows(&site.rows),
+            frames,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -172,11 +245,13 @@ impl<'a> Document<'a> {
             by_type: by_type
                 .map(|of_type| OfType {
                     r#type: of_type.name.as_deref(),
+                    excess: of_type.rows.excess(),
                     operations: rows(&of_type.rows),
                 })
                 .collect(),
-            by_map: [],
-            by_site: [],
+            by_map: counts.by_map.iter().map(OfMap::of).collect(),
+            by_site: counts.by_site.iter().map(OfSite::of).collect(),
+            by_stack: counts.by_stack.iter().map(OfSite::of).collect(),
         }
     }
 }

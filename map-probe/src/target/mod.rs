@@ -4,11 +4,13 @@
 
 mod binary;
 mod buildinfo;
+mod directory;
 mod elf;
 mod equal;
 mod error;
 mod go;
 mod libraries;
+mod lines;
 mod memory;
 mod moduledata;
 mod pclntab;
@@ -22,6 +24,7 @@ pub use buildinfo::BuildInfo;
 pub use equal::EqualSteps;
 pub use error::TargetError;
 pub use libraries::Libraries;
+pub use lines::CodeFrame;
 pub use memory::Memory;
 pub use process::Process;
 
