@@ -85,11 +85,11 @@ impl Counters {
             by_block.insert(block, name.clone());
         }
         let typ = |block: u32| by_block.get(&block).cloned().flatten();
-        let named = blocks
+        let by_type = blocks
             .into_iter()
             .filter(|(_, rows)| rows.total() > 0)
             .map(|(block, rows)| (typ(block), rows));
-        let mut counts = Counts::of_types(named.collect::<Vec<_>>(), quality);
+        let mut counts = Counts::of_types(by_type.collect::<Vec<_>>(), quality);
 
         let mut by_site: HashMap<(u64, u32), Rows> = HashMap::new();
         for (key, operations) in sites {

@@ -114,9 +114,8 @@ impl Loaded {
             .maps
             .get(name)
             .ok_or_else(|| internal(Missing(name.to_owned())))?;
-        let data = match map {
-            Map::HashMap(data) | Map::LruHashMap(data) => data,
-            _ => return Err(internal(Missing(name.to_owned()))),
+        let (Map::HashMap(data) | Map::LruHashMap(data)) = map else {
+            return Err(internal(Missing(name.to_owned())));
         };
         bpf::read_all(data.fd().as_fd(), each).map_err(internal)
     }

@@ -22,7 +22,7 @@ const ASKED: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Maps {
     counts: HashMap<MapKey, Count>,
-    maps: HashMap<MapOfType, Seen>,
+    seen: HashMap<MapOfType, Seen>,
     /// Whether counts may have been lost: the kernel's table was as good as full.
     crowded: bool,
     readings: u64,
@@ -72,7 +72,7 @@ impl Maps {
             return;
         }
         let seen = self
-            .maps
+            .seen
             .entry((key.map, key.site.block))
             .or_insert_with(|| Seen {
                 first: now,
@@ -115,7 +115,7 @@ impl Maps {
         let counts = &self.counts;
         let left: std::collections::HashSet<MapOfType> =
             counts.keys().map(|key| (key.map, key.site.block)).collect();
-        self.maps.retain(|map, _| left.contains(map));
+        self.seen.retain(|map, _| left.contains(map));
     }
 
     /// Whether some operations may be in no row.
@@ -146,7 +146,7 @@ impl Maps {
         let mut asked = 0;
         rows.into_iter()
             .filter_map(|((address, block), rows)| {
-                let seen = self.maps.get_mut(&(address, block))?;
+                let seen = self.seen.get_mut(&(address, block))?;
                 if seen.shape.tables > 1 && seen.last == now && asked < ASKED {
                     asked += 1;
                     seen.capacity = capacity(address, &seen.shape).or(seen.capacity);
@@ -257,7 +257,7 @@ mod tests {
         for round in 0..5 {
             reading(&mut maps, round, &some(round * MAP_COUNTS as u64));
             assert!(maps.counts.len() <= REMEMBERED);
-            assert_eq!(maps.maps.len(), maps.counts.len());
+            assert_eq!(maps.seen.len(), maps.counts.len());
         }
         assert!(maps.is_crowded());
         let last = 4 * MAP_COUNTS as u64;

@@ -347,8 +347,6 @@ mod tests {
                 "mode": "trace", "small_counted": false,
             },
             "quality": {"operations": 1_234_643, "lost": 0, "faults": 3, "torn": 2, "truncated": 1},
-            "by_map": [],
-            "by_site": [],
         });
         for (field, expected) in head.as_object().expect("an object") {
             assert_eq!(&document[field], expected, "{field}");
@@ -388,6 +386,39 @@ mod tests {
                 .sum::<u64>(),
             all
         );
+    }
+
+    #[test]
+    fn maps_and_call_sites_have_every_field_and_what_is_unknown_is_null() {
+        let document: Value = serde_json::from_str(&line(&sample::report())).expect("JSON");
+        let without_rows = |list: &Value| -> Vec<Value> {
+            let mut list = list.as_array().expect("a list").clone();
+            for one in &mut list {
+                let rows = one.as_object_mut().expect("an object").remove("operations");
+                assert!(!rows.expect("rows").as_array().expect("rows").is_empty());
+            }
+            list
+        };
+        let orders = "map[string]*main.Order";
+        let maps = json!([
+            {"map": "0xc000123400", "type": orders, "entries": 95_000, "capacity": 114_688,
+             "first_seen": 1.0, "last_seen": 10.0, "excess": 40_000 + 19 * 25},
+            {"map": null, "type": null, "entries": null, "capacity": null,
+             "first_seen": 0.0, "last_seen": 10.0, "excess": 0},
+            {"map": "0xc000042180", "type": orders, "entries": null, "capacity": null,
+             "first_seen": 1.0, "last_seen": 10.0, "excess": 0},
+        ]);
+        assert_eq!(json!(without_rows(&document["by_map"])), maps);
+        let sites = json!([
+            {"function": "main.(*Cache).Get", "file": "/srv/src/cache.go", "line": 42, "type": orders,
+             "excess": 50_000 + 19 * 25,
+             "frames": [
+                {"function": "main.(*Cache).Get", "file": "/srv/src/cache.go", "line": 42},
+                {"function": "main.serve", "file": "/srv/src/main.go", "line": 118},
+             ]},
+            {"function": null, "file": null, "line": null, "type": "map[int]bool", "excess": 0, "frames": []},
+        ]);
+        assert_eq!(json!(without_rows(&document["by_site"])), sites);
     }
 
     #[test]
