@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Depths, MapRows, Mode, Quality, Report, RowKey, Rows, SiteRows};
+use super::model::{Cost, Depths, MapRows, Mode, Quality, Report, RowKey, Rows, SiteRows};
 use super::summary::{self, Summary};
 use super::words;
 
@@ -44,6 +44,8 @@ struct Document<'a> {
     by_site: Vec<OfSite<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     by_stack: Vec<OfSite<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostFields>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +53,8 @@ struct Target<'a> {
     pid: i32,
     exe: &'a str,
     go: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed_go: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     untested: bool,
     layout: &'a str,
@@ -77,6 +81,24 @@ struct Window {
     until_seconds: f64,
     mode: &'static str,
     small_counted: bool,
+}
+
+/// What the watching cost. Shares are of 1; `null`: not known.
+#[derive(Serialize)]
+struct CostFields {
+    attached_share: f64,
+    windows: u64,
+    traps: u64,
+    ns_per_trap: Option<f64>,
+    slowdown: Option<f64>,
+    bound: Option<f64>,
+    profiler: ProfilerFields,
+}
+
+#[derive(Serialize)]
+struct ProfilerFields {
+    cpu_seconds: f64,
+    resident_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -214,6 +236,7 @@ impl<'a> Document<'a> {
                 pid: target.pid,
                 exe: &target.exe,
                 go: &target.go,
+                assumed_go: target.assumed.as_deref(),
                 untested: target.untested,
                 layout: target.layout,
                 arch: target.arch,
@@ -252,7 +275,32 @@ impl<'a> Document<'a> {
             by_map: counts.by_map.iter().map(OfMap::of).collect(),
             by_site: counts.by_site.iter().map(OfSite::of).collect(),
             by_stack: counts.by_stack.iter().map(OfSite::of).collect(),
+            cost: report.cost.map(|cost| cost_fields(cost, report)),
         }
+    }
+}
+
+fn cost_fields(cost: Cost, report: &Report) -> CostFields {
+    let Cost {
+        windows,
+        traps,
+        ns_per_trap,
+        slowdown,
+        bound,
+        cpu_seconds,
+        resident_bytes,
+    } = cost;
+    CostFields {
+        attached_share: report.attached_share(),
+        windows,
+        traps,
+        ns_per_trap,
+        slowdown,
+        bound,
+        profiler: ProfilerFields {
+            cpu_seconds,
+            resident_bytes,
+        },
     }
 }
 
@@ -419,6 +467,22 @@ mod tests {
             {"function": null, "file": null, "line": null, "type": "map[int]bool", "excess": 0, "frames": []},
         ]);
         assert_eq!(json!(without_rows(&document["by_site"])), sites);
+    }
+
+    #[test]
+    fn what_the_watching_cost_is_in_the_document_if_it_is_known() {
+        let mut report = sample::report();
+        let document: Value = serde_json::from_str(&line(&report)).expect("JSON");
+        assert!(document.get("cost").is_none());
+        report.attached_seconds = 0.1;
+        report.cost = Some(sample::cost());
+        let document: Value = serde_json::from_str(&line(&report)).expect("JSON");
+        let expected = json!({
+            "attached_share": 0.01, "windows": 200, "traps": 140_000, "ns_per_trap": 712.5,
+            "slowdown": 0.0095, "bound": 0.01,
+            "profiler": {"cpu_seconds": 0.05, "resident_bytes": 12_345_678},
+        });
+        assert_eq!(document["cost"], expected);
     }
 
     #[test]

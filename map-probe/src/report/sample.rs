@@ -5,7 +5,8 @@ use std::time::Duration;
 use map_probe_common::op::{Class, Op, Outcome};
 
 use super::model::{
-    Counts, Frame, MapRows, MapSize, Mode, Quality, Report, RowKey, Rows, SiteRows, TargetInfo,
+    Cost, Counts, Frame, MapRows, MapSize, Mode, Quality, Report, RowKey, Rows, SiteRows,
+    TargetInfo,
 };
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
@@ -48,6 +49,7 @@ pub(crate) fn report() -> Report {
             pid: 4711,
             exe: "/srv/app".to_owned(),
             go: "go1.27.3".to_owned(),
+            assumed: None,
             untested: false,
             layout: "swiss",
             arch: "amd64",
@@ -127,4 +129,16 @@ fn sites() -> Vec<SiteRows> {
             rows: rows(&[(MISS, 1, 30_000)]),
         },
     ]
+}
+
+pub(crate) fn cost() -> Cost {
+    Cost {
+        windows: 200,
+        traps: 140_000,
+        ns_per_trap: Some(712.5),
+        slowdown: Some(0.0095),
+        bound: Some(0.01),
+        cpu_seconds: 0.05,
+        resident_bytes: 12_345_678,
+    }
 }
