@@ -48,7 +48,7 @@ shared!(DeepKey, 12, { block: u32, cell: u32, depth: u32 });
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct SiteKey {
-    /// By call site: the address that the map function, or its wrapper, returns to. By stack: its [`StackId`].
+    /// By call site: the address that the map function, or its wrapper, returns to. By stack: the number of the [`Stack`].
     /// 0 if it is not known.
     pub caller: u64,
     /// The type's block.
@@ -98,3 +98,23 @@ pub struct Shape {
     pub units: u64,
 }
 shared!(Shape, 24, { entries: u64, tables: u64, units: u64 });
+
+/// The most return addresses of one stack; callers beyond them are left out.
+pub const STACK_FRAMES: usize = 64;
+
+/// The return addresses of a stack, the innermost first, up to a zero or the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Stack {
+    /// Addresses in the target.
+    pub callers: [u64; STACK_FRAMES],
+}
+shared!(Stack, 512, { callers: [u64; STACK_FRAMES] });
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self {
+            callers: [0; STACK_FRAMES],
+        }
+    }
+}

@@ -10,6 +10,8 @@ pub const MAPS: u32 = 2;
 pub const STACKS: u32 = 4;
 /// Keep the call sites of one map apart: userspace picks some of them.
 pub const MAPS_BY_CALLER: u32 = 8;
+/// Leave out the types that userspace has found unwanted.
+pub const CHOSEN_TYPES: u32 = 16;
 
 /// Set before loading: the verifier drops the code for what is not asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub const MAPS_BY_CALLER: u32 = 8;
 pub struct Options {
     /// Only operations on the map at this address, if it is not 0.
     pub map: u64,
-    /// [`SITES`], [`MAPS`], [`STACKS`], [`MAPS_BY_CALLER`].
+    /// [`SITES`], [`MAPS`], [`STACKS`], [`MAPS_BY_CALLER`], [`CHOSEN_TYPES`].
     pub count: u32,
     /// Keeps the size a multiple of eight.
     pub reserved: u32,

@@ -15,6 +15,7 @@ mod opaque;
 mod pending;
 mod places;
 mod scratch;
+mod stack;
 mod tables;
 mod types;
 mod values;
@@ -69,6 +70,9 @@ fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
         values.operation.hash = hash;
     }
     let typ = types::of(Kernel, values.typ)?;
+    if types::is_unwanted(&typ) {
+        return Ok(());
+    }
     match Search::walk_in(
         &mut scratch.search,
         &mut scratch.shape,

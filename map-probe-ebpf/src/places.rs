@@ -1,37 +1,48 @@
-//! Counts by call site and by map, beside the types, in bounded tables. What finds no room there is counted too.
+//! Counts by call site, by stack and by map, beside the types, in bounded tables. What finds no room there is counted too.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_jiffies64;
-use map_probe_common::counts::{MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, SiteKey};
-use map_probe_common::options::{MAPS, MAPS_BY_CALLER, SITES};
+use aya_ebpf::maps::HashMap;
+use map_probe_common::counts::{
+    MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SiteKey,
+};
+use map_probe_common::options::{MAPS, MAPS_BY_CALLER, SITES, STACKS};
 
 use crate::scratch::Scratch;
-use crate::tables::{BY_MAP, BY_SITE};
+use crate::tables::{BY_MAP, BY_SITE, BY_STACK};
 use crate::world::options;
-use crate::{atomic, count};
+use crate::{atomic, count, stack};
 
 /// Counts an operation that has been counted by type.
 #[inline(never)]
 pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) -> u32 {
     // SAFETY: written before the walk.
     let values = unsafe { scratch.values.assume_init_ref() };
+    let map = values.operation.map;
+    let frame = values.frame;
     let mut key = SiteKey {
         caller: values.caller,
         block,
         cell: cell as u16,
         depth: depth as u16,
     };
-    if options().count & SITES != 0 && !by_site(&key) {
+    if options().count & SITES != 0 && !in_table(&BY_SITE, &key) {
         count::in_cell(NO_SITE_BLOCK, cell as usize, depth);
+    }
+    if options().count & STACKS != 0 {
+        let stack = SiteKey {
+            caller: stack::number(frame, &mut scratch.callers),
+            ..key
+        };
+        if stack.caller == 0 || !in_table(&BY_STACK, &stack) {
+            count::in_cell(NO_STACK_BLOCK, cell as usize, depth);
+        }
     }
     if options().count & MAPS != 0 {
         if options().count & MAPS_BY_CALLER == 0 {
             key.caller = 0;
         }
-        let key = MapKey {
-            map: values.operation.map,
-            site: key,
-        };
+        let key = MapKey { map, site: key };
         if !by_map(&key, scratch) {
             count::in_cell(NO_MAP_BLOCK, cell as usize, depth);
         }
@@ -41,12 +52,12 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
 
 /// Whether there was room.
 #[inline(always)]
-fn by_site(key: &SiteKey) -> bool {
-    if BY_SITE.get_ptr_mut(key).is_none() {
+fn in_table(table: &HashMap<SiteKey, u64>, key: &SiteKey) -> bool {
+    if table.get_ptr_mut(key).is_none() {
         // Another CPU may have been first; then this does nothing.
-        let _ = BY_SITE.insert(key, 0, u64::from(BPF_NOEXIST));
+        let _ = table.insert(key, 0, u64::from(BPF_NOEXIST));
     }
-    let Some(counter) = BY_SITE.get_ptr_mut(key) else {
+    let Some(counter) = table.get_ptr_mut(key) else {
         return false;
     };
     // SAFETY: the pointer is to a map's value; entries of this table are never removed.

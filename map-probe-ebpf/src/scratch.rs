@@ -11,6 +11,7 @@ use map_probe_common::quality::Cause;
 use map_probe_common::walk::Search;
 
 use crate::atomic;
+use crate::stack::Callers;
 use crate::tables::SCRATCH;
 use crate::values::{PLACES, Values};
 use crate::world::Kernel;
@@ -27,6 +28,8 @@ pub(crate) struct Scratch {
     pub(crate) places: [u64; PLACES],
     /// The operation's values.
     pub(crate) values: MaybeUninit<Values>,
+    /// Who called, if that is asked for.
+    pub(crate) callers: Callers,
     /// How full the map is.
     pub(crate) shape: Shape,
     /// The walk.

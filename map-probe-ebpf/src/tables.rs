@@ -5,7 +5,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use map_probe_common::Site;
-use map_probe_common::counts::{Block, DeepKey, MapCount, MapKey, SiteKey};
+use map_probe_common::counts::{Block, DeepKey, MapCount, MapKey, SiteKey, Stack};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::site::MAX_SITES;
@@ -48,6 +48,18 @@ pub(crate) static BY_SITE: HashMap<SiteKey, u64> = HashMap::with_max_entries(1, 
 /// Operations by map, type, cell and depth: those of the maps that were used last. Written here, read by userspace.
 #[map]
 pub(crate) static BY_MAP: LruHashMap<MapKey, MapCount> = LruHashMap::with_max_entries(1, 0);
+
+/// Stacks met, by a number made of what is in them. Written here, read by userspace.
+#[map]
+pub(crate) static STACKS: HashMap<u64, Stack> = HashMap::with_max_entries(1, 0);
+
+/// Operations by stack, type, cell and depth. Written here, read by userspace.
+#[map]
+pub(crate) static BY_STACK: HashMap<SiteKey, u64> = HashMap::with_max_entries(1, 0);
+
+/// Types that are not wanted, by block: not 0. Written by userspace, as it learns their names.
+#[map]
+pub(crate) static UNWANTED: Array<u32> = Array::with_max_entries(16, 0);
 
 /// Operations that are in no row, by cause. Written here, read by userspace.
 #[map]

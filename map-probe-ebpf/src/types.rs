@@ -2,12 +2,13 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use map_probe_common::counts::{FIRST_TYPE_BLOCK, UNKNOWN_TYPE_BLOCK};
+use map_probe_common::options::CHOSEN_TYPES;
 use map_probe_common::quality::Cause;
 use map_probe_common::walk::{MapType, map_type};
 
 use crate::atomic;
-use crate::tables::{BLOCKS_USED, COUNTS, TYPES};
-use crate::world::Kernel;
+use crate::tables::{BLOCKS_USED, COUNTS, TYPES, UNWANTED};
+use crate::world::{Kernel, options};
 
 /// What the walk needs of the type at `typ`, with the block that counts its operations.
 #[inline(always)]
@@ -17,6 +18,12 @@ pub(crate) fn of(world: Kernel, typ: u64) -> Result<MapType, Cause> {
         Some(known) => Ok(*known),
         None => meet(world, typ),
     }
+}
+
+/// Whether userspace has found that it is not wanted: that saves the walk.
+#[inline(always)]
+pub(crate) fn is_unwanted(typ: &MapType) -> bool {
+    options().count & CHOSEN_TYPES != 0 && UNWANTED.get(typ.block).is_some_and(|flag| *flag != 0)
 }
 
 /// Reads a type and gives it a block of counters.

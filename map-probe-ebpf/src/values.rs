@@ -29,6 +29,8 @@ pub(crate) struct Values {
     pub(crate) goroutine: u64,
     /// Where the map function, or its wrapper, returns to: the call site. 0 if not asked for, or not known.
     pub(crate) caller: u64,
+    /// The map function's frame pointer; 0 if it is not set up.
+    pub(crate) frame: u64,
     /// The operation.
     pub(crate) operation: Operation,
 }
@@ -72,6 +74,11 @@ impl Values {
             typ: get(site.typ),
             goroutine: regs.r14,
             caller,
+            frame: if site.has_frame_pointer == 0 {
+                0
+            } else {
+                regs.rbp
+            },
             operation: Operation {
                 op: site.op().ok_or(Cause::UnknownSite)?,
                 role: site.role().ok_or(Cause::UnknownSite)?,

@@ -3,6 +3,7 @@
 mod assumptions;
 mod help;
 mod values;
+mod who;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,8 +14,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::assumptions::Assumptions;
 use self::values::MaxOverhead;
+use self::who::Who;
 use crate::error::{Failure, Status};
 use crate::output::Format;
+use crate::report::ranked::Ranking;
+use crate::wanted::Wanted;
 
 /// What the user asks for.
 #[derive(Debug)]
@@ -44,6 +48,10 @@ pub struct Probe {
     pub verbosity: u8,
     /// What to take it for.
     pub assumptions: Assumptions,
+    /// Which operations, and what of them.
+    pub wanted: Wanted,
+    /// What is shown first, and how much.
+    pub ranking: Ranking,
     /// For `cargo xtask bench`: what to attach instead of the walk.
     pub bench: Option<Bench>,
 }
@@ -144,6 +152,9 @@ struct Options {
     #[command(flatten)]
     assumptions: Assumptions,
 
+    #[command(flatten)]
+    who: Who,
+
     /// Show the kernel side's own log, for debugging a probe site; -vv shows more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -228,6 +239,8 @@ impl Options {
             output: self.output,
             verbosity: self.verbose.min(2),
             assumptions: self.assumptions,
+            wanted: self.who.wanted(),
+            ranking: self.who.ranking(),
             bench: match self.bench_empty_at {
                 Some(address) => Some(Bench::EmptyAt(address)),
                 None => self.bench_empty.then_some(Bench::Empty),

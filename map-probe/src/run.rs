@@ -18,6 +18,7 @@ use crate::output::{Emitter, Format};
 use crate::own;
 use crate::probe::{Held, Program};
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
+use crate::report::ranked::Ranking;
 use crate::report::words;
 use crate::session::Session;
 
@@ -55,6 +56,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         program,
         request.verbosity,
         request.assumptions.assume_go,
+        &request.wanted,
     )?;
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
@@ -63,7 +65,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         Some(Bench::Empty) | None => session.attach()?,
     };
     let start = Instant::now();
-    let mut progress = Progress::new(session.info());
+    let mut progress = Progress::new(session.info(), request);
     announce(&progress.target);
     if let Some(command) = &mut command {
         command.release()?;
@@ -115,6 +117,8 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
+    filters: Vec<(&'static str, String)>,
+    ranking: Ranking,
     counts: Counts,
     until: Duration,
     /// Our own CPU time at the last report.
@@ -123,9 +127,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(target: TargetInfo) -> Self {
+    fn new(target: TargetInfo, request: &Probe) -> Self {
         Self {
             target,
+            filters: request.wanted.filters(),
+            ranking: request.ranking,
             counts: Counts::default(),
             until: Duration::ZERO,
             cpu: own::cpu_time(),
@@ -153,7 +159,7 @@ impl Progress {
     /// `cpu` is our own time for it: for the whole run all since our start, so that getting ready is in it.
     fn report(
         &self,
-        counts: Counts,
+        mut counts: Counts,
         (length, until): (Duration, Duration),
         cpu: Duration,
         is_final: bool,
@@ -170,8 +176,11 @@ impl Progress {
             cpu_seconds: cpu.as_secs_f64(),
             resident_bytes: own::resident_bytes(),
         };
+        self.ranking.apply(&mut counts);
         Report {
             target: self.target.clone(),
+            filters: self.filters.clone(),
+            ranking: self.ranking,
             is_final,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),

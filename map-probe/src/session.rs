@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use map_probe_common::Site;
 use map_probe_common::counts::Shape;
-use map_probe_common::options::{MAPS, Options, SITES};
 
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{Attached, Counters, Loaded, Names, Placed, Program, Tables};
 use crate::report::model::{Counts, Frame, Frames, TargetInfo};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
+use crate::wanted::Wanted;
 
 /// Why a plugin's operations are not counted.
 const OTHER_GO_CODE: &str =
@@ -27,6 +27,7 @@ pub struct Session {
     planned: Vec<PlannedFunction>,
     loaded: Loaded,
     counters: Counters,
+    wanted: Wanted,
     /// When probes were first in place.
     start: OnceCell<Instant>,
 }
@@ -42,6 +43,7 @@ impl Session {
         program: Program,
         verbosity: u8,
         assumed: Option<AssumedGo>,
+        wanted: &Wanted,
     ) -> Result<Self, Failure> {
         let process = Process::open(pid)?;
         let binary = process.binary_assuming(assumed)?;
@@ -57,10 +59,7 @@ impl Session {
             sites: sites(&planned)
                 .map(|site| at_bias(site.site, bias))
                 .collect(),
-            options: Options {
-                count: SITES | MAPS,
-                ..Options::default()
-            },
+            options: wanted.options(),
             equal,
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
@@ -72,7 +71,8 @@ impl Session {
             bias,
             planned,
             loaded,
-            counters: Counters::default(),
+            counters: Counters::new(wanted.clone(), &tables.sites),
+            wanted: wanted.clone(),
             start: OnceCell::new(),
         })
     }
@@ -90,10 +90,19 @@ impl Session {
     pub fn attach(&self) -> Result<Attached, Failure> {
         let mut placed = Vec::new();
         for (cookie, site) in (0..).zip(sites(&self.planned)) {
+            if !site.site.op().is_some_and(|op| self.wanted.op(op)) {
+                continue;
+            }
             placed.push(Placed {
                 offset: self.file_offset(site.address)?,
                 cookie,
             });
+        }
+        if placed.is_empty() {
+            let exe = self.process.exe();
+            let message = format!("'{exe}' has no map function for these operations");
+            return Err(Failure::new(Status::NotProbeable, message)
+                .hint("`map-probe sites BINARY` lists what it has; give others with --op"));
         }
         self.attach_at(&placed)
     }
@@ -180,7 +189,8 @@ impl Session {
             covered: Vec::new(),
             not_covered: Vec::new(),
         };
-        for function in &self.planned {
+        let wanted = |planned: &&PlannedFunction| self.wanted.op(planned.function.op);
+        for function in self.planned.iter().filter(wanted) {
             let name = function.function.symbol.to_owned();
             match &function.coverage {
                 Coverage::Covered(_) => info.covered.push(name),

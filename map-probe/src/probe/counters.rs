@@ -1,12 +1,13 @@
 //! Reads the kernel side's counters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap as BpfHashMap, MapError, PerCpuArray};
+use map_probe_common::Site;
 use map_probe_common::counts::{
-    Block, DeepKey, FIRST_TYPE_BLOCK, MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, Shape,
-    SiteKey, UNKNOWN_TYPE_BLOCK,
+    Block, DeepKey, FIRST_TYPE_BLOCK, MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK,
+    NO_STACK_BLOCK, Shape, SiteKey, Stack, UNKNOWN_TYPE_BLOCK,
 };
 use map_probe_common::op::of_cell;
 use map_probe_common::quality::CAUSES;
@@ -18,6 +19,7 @@ use super::refusal::internal;
 use crate::error::Failure;
 use crate::report::counts::{Counts, Frames, MapRows, Quality, Rows};
 use crate::report::who;
+use crate::wanted::Wanted;
 
 /// What only the target knows. Each thing is asked for once, also after the target has ended.
 pub trait Names {
@@ -30,14 +32,35 @@ pub trait Names {
 }
 
 /// All counters of a kernel side, with what they are of.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counters {
+    wanted: Wanted,
+    /// Return addresses in wrappers of map functions, which no stack shows.
+    wrappers: HashSet<u64>,
     types: HashMap<u64, Option<String>>,
     frames: HashMap<u64, Option<Frames>>,
+    stacks: HashMap<u64, Stack>,
     maps: Maps,
+    /// Blocks of types that the kernel side has been told to leave out.
+    left_out: HashSet<u32>,
 }
 
 impl Counters {
+    /// Counters of a kernel side with these sites, of which the report has what is wanted.
+    #[must_use]
+    pub fn new(wanted: Wanted, sites: &[Site]) -> Self {
+        let wrappers = sites.iter().flat_map(|site| &site.wrappers);
+        Self {
+            wanted,
+            wrappers: wrappers.map(|wrapper| wrapper.return_address).collect(),
+            types: HashMap::new(),
+            frames: HashMap::new(),
+            stacks: HashMap::new(),
+            maps: Maps::default(),
+            left_out: HashSet::new(),
+        }
+    }
+
     /// The counts since the kernel side was loaded; `now` is how long ago the probes were put in place.
     ///
     /// # Errors
@@ -54,85 +77,207 @@ impl Counters {
             self.maps.see(key, &count, now);
         })?;
         self.maps.end();
-        let mut sites: Vec<(SiteKey, u64)> = Vec::new();
-        loaded.read_all("BY_SITE", |key: SiteKey, operations: u64| {
-            sites.push((key, operations));
-        })?;
-        // A table that is written to meanwhile may show an entry twice.
-        sites.sort_unstable();
-        sites.dedup_by_key(|(key, _)| *key);
-        let tables = read_types(loaded).map_err(internal)?;
-        Ok(self.name(tables, &sites, names, now))
+        let mut readings = Readings {
+            sites: read_sites(loaded, "BY_SITE")?,
+            stacks: Vec::new(),
+            types: Types::default(),
+        };
+        if self.wanted.stacks {
+            readings.stacks = read_sites(loaded, "BY_STACK")?;
+            loaded.read_all("STACKS", |number: u64, stack: Stack| {
+                self.stacks.insert(number, stack);
+            })?;
+        }
+        readings.types = read_types(loaded).map_err(internal)?;
+        let typ = self.name_types(loaded, &readings.types, names)?;
+        Ok(self.counts(readings, &typ, names, now))
     }
 
-    fn name(
+    /// The names of the blocks' types. What is not wanted the kernel side leaves out from now on.
+    fn name_types(
         &mut self,
-        tables: Types,
-        sites: &[(SiteKey, u64)],
+        loaded: &Loaded,
+        types: &Types,
+        names: &mut dyn Names,
+    ) -> Result<HashMap<u32, String>, Failure> {
+        let mut by_block = HashMap::new();
+        let mut unwanted = Vec::new();
+        for (block, typ) in &types.of_block {
+            let name = self.types.entry(*typ).or_insert_with(|| names.typ(*typ));
+            if !self.wanted.typ(name.as_deref()) && self.left_out.insert(*block) {
+                unwanted.push(*block);
+            }
+            if let Some(name) = name {
+                by_block.insert(*block, name.clone());
+            }
+        }
+        loaded.leave_out(&unwanted)?;
+        Ok(by_block)
+    }
+
+    fn counts(
+        &mut self,
+        mut readings: Readings,
+        names_of: &HashMap<u32, String>,
         names: &mut dyn Names,
         now: Duration,
     ) -> Counts {
-        let Types {
-            mut blocks,
-            of_block,
-            quality,
-        } = tables;
-        let no_site = blocks.remove(&NO_SITE_BLOCK).unwrap_or_default();
-        let no_map = blocks.remove(&NO_MAP_BLOCK).unwrap_or_default();
-        let mut by_block: HashMap<u32, Option<String>> = HashMap::new();
-        for (block, typ) in of_block {
-            let name = self.types.entry(typ).or_insert_with(|| names.typ(typ));
-            by_block.insert(block, name.clone());
-        }
-        let typ = |block: u32| by_block.get(&block).cloned().flatten();
-        let by_type = blocks
+        let blocks = &mut readings.types.blocks;
+        let mut rest = |block| blocks.remove(&block).unwrap_or_default();
+        let (no_site, no_map, no_stack) = (
+            rest(NO_SITE_BLOCK),
+            rest(NO_MAP_BLOCK),
+            rest(NO_STACK_BLOCK),
+        );
+        let typ = |block: u32| names_of.get(&block).cloned();
+        let wanted = self.wanted.clone();
+        let wanted_type = |block: &u32| wanted.typ(names_of.get(block).map(String::as_str));
+        let chosen = !wanted.functions.is_empty();
+
+        let mut sites: Vec<_> = by_caller(&readings.sites)
             .into_iter()
-            .filter(|(_, rows)| rows.total() > 0)
-            .map(|(block, rows)| (typ(block), rows));
-        let mut counts = Counts::of_types(by_type.collect::<Vec<_>>(), quality);
-
-        let mut by_site: HashMap<(u64, u32), Rows> = HashMap::new();
-        for (key, operations) in sites {
-            if let Some(kind) = of_cell(key.cell.into()) {
-                let rows = by_site.entry((key.caller, key.block)).or_default();
-                rows.record(kind, key.depth.into(), *operations);
-            }
+            .filter(|((_, block), _)| wanted_type(block))
+            .map(|((caller, block), rows)| (block, self.frames(caller, names), rows))
+            .collect();
+        sites.retain(|(_, frames, _)| wanted.site(frames.as_deref()));
+        let mut quality = readings.types.quality;
+        let mut counts = if chosen {
+            // Only the call sites say which operations these are; of those without room for theirs nobody knows.
+            quality.lost = quality.lost.saturating_add(no_site.total());
+            let by_type = sites
+                .iter()
+                .map(|(block, _, rows)| (typ(*block), rows.clone()));
+            Counts::of_types(by_type.collect::<Vec<_>>(), quality)
+        } else {
+            let blocks = readings.types.blocks.into_iter();
+            let by_type = blocks
+                .filter(|(block, rows)| rows.total() > 0 && wanted_type(block))
+                .map(|(block, rows)| (typ(block), rows));
+            Counts::of_types(by_type.collect::<Vec<_>>(), quality)
+        };
+        let sites = sites
+            .into_iter()
+            .map(|(block, frames, rows)| (frames, typ(block), rows));
+        let everything = !chosen && wanted.types.is_empty();
+        let rest = |rows: Rows| everything.then_some((None, None, rows));
+        counts.by_site = who::sites_of(sites.chain(rest(no_site)));
+        if wanted.stacks {
+            let stacks = by_caller(&readings.stacks).into_iter();
+            let stacks: Vec<_> = stacks
+                .filter(|((_, block), _)| wanted_type(block))
+                .filter_map(|((number, block), rows)| {
+                    let (site, frames) = self.stack(number, names);
+                    wanted
+                        .site(site.as_deref())
+                        .then(|| (frames, typ(block), rows))
+                })
+                .collect();
+            counts.by_stack = who::sites_of(stacks.into_iter().chain(rest(no_stack)));
         }
-        let by_site = by_site.into_iter().map(|((caller, block), rows)| {
-            let frames = match caller {
-                0 => None,
-                _ => self
-                    .frames
-                    .entry(caller)
-                    .or_insert_with(|| names.frames(caller))
-                    .clone(),
-            };
-            (frames, typ(block), rows)
-        });
-        counts.by_site = who::sites_of(by_site.chain([(None, None, no_site)]));
+        self.maps(&mut counts, &no_map, names_of, names, now);
+        counts
+    }
 
-        let maps = self
-            .maps
-            .rows(now, |_| true, typ, |map, shape| names.capacity(map, shape));
+    fn maps(
+        &mut self,
+        counts: &mut Counts,
+        no_map: &Rows,
+        names_of: &HashMap<u32, String>,
+        names: &mut dyn Names,
+        now: Duration,
+    ) {
+        let Self {
+            wanted,
+            maps,
+            frames,
+            ..
+        } = self;
+        let wanted = |key: &MapKey| {
+            let frames = frames.get(&key.site.caller).and_then(Option::as_deref);
+            wanted.typ(names_of.get(&key.site.block).map(String::as_str)) && wanted.site(frames)
+        };
+        let typ = |block| names_of.get(&block).cloned();
+        let rows = maps.rows(now, wanted, typ, |map, shape| names.capacity(map, shape));
         // Of one address and one name of a type there is one map.
-        who::add_maps(&mut counts.by_map, &maps);
-        if self.maps.is_crowded() || no_map.total() > 0 {
+        who::add_maps(&mut counts.by_map, &rows);
+        if maps.is_crowded() || no_map.total() > 0 {
             let rest = MapRows {
                 address: None,
                 typ: None,
                 size: None,
                 first_seen: Duration::ZERO,
                 last_seen: now,
-                rows: no_map,
+                rows: Rows::default(),
             };
             who::add_rest(&mut counts.by_map, &counts.operations, &rest);
             who::sort_maps(&mut counts.by_map);
         }
-        counts
+    }
+
+    /// The functions at a return address.
+    fn frames(&mut self, caller: u64, names: &mut dyn Names) -> Option<Frames> {
+        if caller == 0 {
+            return None;
+        }
+        let known = self.frames.entry(caller);
+        known.or_insert_with(|| names.frames(caller)).clone()
+    }
+
+    /// The call site of a stack, and all its frames; those of which nothing is known are left out.
+    fn stack(&mut self, number: u64, names: &mut dyn Names) -> (Option<Frames>, Option<Frames>) {
+        let Some(stack) = self.stacks.get(&number).copied() else {
+            return (None, None);
+        };
+        let mut callers = stack
+            .callers
+            .into_iter()
+            .take_while(|caller| *caller != 0)
+            .skip_while(|caller| self.wrappers.contains(caller))
+            .collect::<Vec<_>>()
+            .into_iter();
+        let Some(site) = callers.next().and_then(|site| self.frames(site, names)) else {
+            return (None, None);
+        };
+        let mut all = site.clone();
+        for caller in callers {
+            all.extend(self.frames(caller, names).into_iter().flatten());
+        }
+        (Some(site), Some(all))
     }
 }
 
+/// What the kernel side's tables say at one time.
+struct Readings {
+    sites: Vec<(SiteKey, u64)>,
+    stacks: Vec<(SiteKey, u64)>,
+    types: Types,
+}
+
+fn read_sites(loaded: &Loaded, table: &str) -> Result<Vec<(SiteKey, u64)>, Failure> {
+    let mut sites: Vec<(SiteKey, u64)> = Vec::new();
+    loaded.read_all(table, |key: SiteKey, operations: u64| {
+        sites.push((key, operations));
+    })?;
+    // A table that is written to meanwhile may show an entry twice.
+    sites.sort_unstable();
+    sites.dedup_by_key(|(key, _)| *key);
+    Ok(sites)
+}
+
+/// Counts of the same caller and block of a type as rows.
+fn by_caller(sites: &[(SiteKey, u64)]) -> BTreeMap<(u64, u32), Rows> {
+    let mut by_caller: BTreeMap<(u64, u32), Rows> = BTreeMap::new();
+    for (key, operations) in sites {
+        if let Some(kind) = of_cell(key.cell.into()) {
+            let rows = by_caller.entry((key.caller, key.block)).or_default();
+            rows.record(kind, key.depth.into(), *operations);
+        }
+    }
+    by_caller
+}
+
 /// The counts by type.
+#[derive(Default)]
 struct Types {
     blocks: HashMap<u32, Rows>,
     /// The type that has a block, by address.

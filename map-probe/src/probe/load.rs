@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use aya::maps::{Map, MapData};
 use map_probe_common::counts::FIRST_TYPE_BLOCK;
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
-use map_probe_common::options::{MAPS, Options, SITES};
+use map_probe_common::options::{MAPS, Options, SITES, STACKS};
 use map_probe_common::{Layout, Site};
 
 use super::refusal::{Missing, internal, not_created};
@@ -23,6 +23,9 @@ const TYPE_BLOCKS: u32 = 1024;
 const SITE_COUNTS: usize = 65_536;
 /// Combinations of map, type, cell and depth that are counted, those used last; 130 bytes of kernel memory each.
 pub(super) const MAP_COUNTS: usize = 16_384;
+
+/// Different stacks that are remembered; 600 bytes of kernel memory each, only with `--stacks`.
+const STACKS_MET: usize = 16_384;
 
 /// Which of the kernel side's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,9 @@ impl Loaded {
             ("EQUAL_PROGRAMS", programs.len()),
             ("COUNTS", (FIRST_TYPE_BLOCK + TYPE_BLOCKS) as usize),
             ("BY_SITE", if asked(SITES) { SITE_COUNTS } else { 1 }),
+            ("STACKS", if asked(STACKS) { STACKS_MET } else { 1 }),
+            ("BY_STACK", if asked(STACKS) { SITE_COUNTS } else { 1 }),
+            ("UNWANTED", (FIRST_TYPE_BLOCK + TYPE_BLOCKS) as usize),
             ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
         ]);
         let maps = create_maps(&mut object, &sizes)?;
@@ -118,6 +124,15 @@ impl Loaded {
             return Err(internal(Missing(name.to_owned())));
         };
         bpf::read_all(data.fd().as_fd(), each).map_err(internal)
+    }
+
+    /// Has the kernel side leave out the types with these blocks from now on.
+    pub(super) fn leave_out(&self, blocks: &[u32]) -> Result<(), Failure> {
+        let name = "UNWANTED";
+        let Some(Map::Array(data)) = self.maps.get(name) else {
+            return Err(internal(Missing(name.to_owned())));
+        };
+        bpf::update(data.fd().as_fd(), blocks, &vec![1_u32; blocks.len()]).map_err(internal)
     }
 
     /// The number that the kernel knows the program by.

@@ -2,6 +2,7 @@
 //!
 //! The names and their meaning are bound by the schema's number; fields may be added.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -36,6 +37,9 @@ struct Document<'a> {
     schema: u32,
     r#final: bool,
     target: Target<'a>,
+    /// What the report is limited to, by the names of the options; not there if it is about all operations.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    filter: BTreeMap<&'static str, &'a str>,
     window: Window,
     quality: QualityFields,
     operations: Vec<Row>,
@@ -228,7 +232,7 @@ impl<'a> Document<'a> {
             truncated,
         } = counts.quality;
         let not_covered = target.not_covered.iter();
-        let by_type = counts.by_type.iter();
+        let by_type = report.ranking.shown(&counts.by_type).iter();
         Self {
             schema: SCHEMA,
             r#final: report.is_final,
@@ -247,6 +251,11 @@ impl<'a> Document<'a> {
                         .collect(),
                 },
             },
+            filter: report
+                .filters
+                .iter()
+                .map(|(option, value)| (*option, value.as_str()))
+                .collect(),
             window: Window {
                 seconds: report.seconds,
                 attached_seconds: report.attached_seconds,
@@ -272,9 +281,9 @@ impl<'a> Document<'a> {
                     operations: rows(&of_type.rows),
                 })
                 .collect(),
-            by_map: counts.by_map.iter().map(OfMap::of).collect(),
-            by_site: counts.by_site.iter().map(OfSite::of).collect(),
-            by_stack: counts.by_stack.iter().map(OfSite::of).collect(),
+            by_map: shown(&counts.by_map, report, OfMap::of),
+            by_site: shown(&counts.by_site, report, OfSite::of),
+            by_stack: shown(&counts.by_stack, report, OfSite::of),
             cost: report.cost.map(|cost| cost_fields(cost, report)),
         }
     }
@@ -302,6 +311,10 @@ fn cost_fields(cost: Cost, report: &Report) -> CostFields {
             resident_bytes,
         },
     }
+}
+
+fn shown<'a, T, U>(list: &'a [T], report: &Report, of: impl Fn(&'a T) -> U) -> Vec<U> {
+    report.ranking.shown(list).iter().map(of).collect()
 }
 
 fn rows(rows: &Rows) -> Vec<Row> {

@@ -3,6 +3,7 @@
 pub mod counts;
 pub mod json;
 pub mod model;
+pub mod ranked;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod summary;

@@ -1,5 +1,7 @@
 //! The data that every output format shows.
 
+use super::ranked::Ranking;
+
 pub use super::counts::{
     Counts, Depths, Frame, Frames, MapRows, MapSize, Quality, RowKey, Rows, SiteRows, TypeRows,
 };
@@ -60,6 +62,10 @@ pub struct Cost {
 pub struct Report {
     /// The target.
     pub target: TargetInfo,
+    /// What it is limited to, by the names of the options; empty if it is about all operations.
+    pub filters: Vec<(&'static str, String)>,
+    /// What it shows first, and how much.
+    pub ranking: Ranking,
     /// Whether it covers the whole run.
     pub is_final: bool,
     /// Seconds since the probes were in place at which the window ends.

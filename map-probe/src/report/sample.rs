@@ -8,6 +8,7 @@ use super::model::{
     Cost, Counts, Frame, MapRows, MapSize, Mode, Quality, Report, RowKey, Rows, SiteRows,
     TargetInfo,
 };
+use super::ranked::Ranking;
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
 const MISS: RowKey = (Op::Lookup, Outcome::Absent, Class::Table);
@@ -62,6 +63,8 @@ pub(crate) fn report() -> Report {
                 "no instruction at which the hash can be found".to_owned(),
             )],
         },
+        filters: Vec::new(),
+        ranking: Ranking::default(),
         is_final: true,
         until_seconds: 10.0,
         seconds: 10.0,

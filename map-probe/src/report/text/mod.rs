@@ -8,6 +8,7 @@ mod numbers;
 mod operations;
 #[cfg(test)]
 mod tests;
+mod who;
 
 use map_probe_common::op::{Class, Op};
 
@@ -45,13 +46,19 @@ fn block(report: &Report, window: &str, rule: &str, style: Style) -> String {
     let mut text = header(report, window, rule, style);
     text.push('\n');
     text += &operations::operations(report, style);
-    let types = operations::types(report, style);
-    if !types.is_empty() {
-        text.push('\n');
-        text += &types;
+    for table in [
+        who::types(report, style),
+        who::sites(report, style),
+        who::maps(report, style),
+        who::stacks(report, style),
+    ] {
+        if !table.is_empty() {
+            text.push('\n');
+            text += &table;
+        }
     }
     text.push('\n');
-    text + &small(report, style) + &quality(report, style)
+    text + &filter(report, style) + &small(report, style) + &quality(report, style)
 }
 
 /// When, whom, how much, how fast; a rule to the end of the line.
@@ -74,6 +81,19 @@ fn header(report: &Report, window: &str, rule: &str, style: Style) -> String {
         .push(Ink::Strong, &format!("{rate}/s "));
     let rest = rule.repeat(line.left());
     line.push(Ink::Faint, &rest).end()
+}
+
+/// What the report is limited to.
+fn filter(report: &Report, style: Style) -> String {
+    let filters = report.filters.iter();
+    let filters: Vec<_> = filters
+        .map(|(option, value)| format!("{option} {value}"))
+        .collect();
+    if filters.is_empty() {
+        return String::new();
+    }
+    let text = format!("only {}", filters.join("; "));
+    paragraph(style, (Ink::Faint, "filter"), 14, Ink::Strong, &text)
 }
 
 /// Operations on small maps, in a line: there is nothing to probe.

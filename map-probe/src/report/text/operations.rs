@@ -1,23 +1,20 @@
-//! The operations of a report: one row each, with its histogram, then the types.
+//! The operations of a report: one row each, with its histogram.
 
 use map_probe_common::op::Class;
 
-use super::line::{Ink, Line, Style, columns, shorten_middle};
-use super::numbers::{compact, exact, exact_in, mean, share};
-use crate::report::counts::{Depths, TypeRows};
+use super::line::{Ink, Line, Style, columns};
+use super::numbers::{compact, exact_in, mean, share};
+use crate::report::counts::Depths;
 use crate::report::model::Report;
 use crate::report::summary::{self, Summary};
 use crate::report::words;
 
-/// Types listed in a block.
-const TOP_TYPES: usize = 10;
-
 // Columns of the numbers, from left to right.
-const COUNT: usize = 14;
+pub(super) const COUNT: usize = 14;
 const RATE: usize = 8;
-const MEAN: usize = 12;
-const DEPTH: usize = 7;
-const INDENT: usize = 2;
+pub(super) const MEAN: usize = 12;
+pub(super) const DEPTH: usize = 7;
+pub(super) const INDENT: usize = 2;
 
 /// All operations on tables, with their histograms.
 pub(super) fn operations(report: &Report, style: Style) -> String {
@@ -67,7 +64,7 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
     text
 }
 
-fn depth(depth: u32) -> String {
+pub(super) fn depth(depth: u32) -> String {
     exact_in(u64::from(depth), DEPTH - 1)
 }
 
@@ -123,64 +120,6 @@ fn bar(part: u64, all: u64, length: usize, style: Style) -> String {
     } else {
         "#".repeat(filled)
     }
-}
-
-/// The types with the most operations on tables.
-pub(super) fn types(report: &Report, style: Style) -> String {
-    let mut types: Vec<(&TypeRows, Summary)> = report
-        .counts
-        .by_type
-        .iter()
-        .filter_map(|of_type| {
-            let rows = of_type.rows.of(Class::Table).map(|(_, depths)| depths);
-            Some((of_type, Summary::of(rows)?))
-        })
-        .collect();
-    if types.is_empty() {
-        return String::new();
-    }
-    types.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.count));
-    let name = style
-        .width
-        .saturating_sub(INDENT + COUNT + MEAN + 2 * DEPTH);
-    let mut text = Line::new(style)
-        .blank(INDENT)
-        .left_in(Ink::Faint, name, "types of these maps")
-        .right(Ink::Faint, COUNT, "count")
-        .right(Ink::Faint, MEAN, "depth mean")
-        .right(Ink::Faint, DEPTH, "p99")
-        .right(Ink::Faint, DEPTH, "max")
-        .end();
-    for (of_type, summary) in types.iter().take(TOP_TYPES) {
-        let (ink, shown) = match &of_type.name {
-            Some(known) => (Ink::Plain, shorten_middle(known, name, style)),
-            None => (Ink::Faint, "type unknown".to_owned()),
-        };
-        text += &Line::new(style)
-            .blank(INDENT)
-            .left_in(ink, name, &shown)
-            .right(Ink::Plain, COUNT, &exact_in(summary.count, COUNT - 1))
-            .right(Ink::Plain, MEAN, &mean(summary.mean))
-            .right(Ink::Plain, DEPTH, &depth(summary.p99))
-            .right(Ink::Plain, DEPTH, &depth(summary.max))
-            .end();
-    }
-    let more = types.get(TOP_TYPES..).unwrap_or_default();
-    if !more.is_empty() {
-        let rest = more
-            .iter()
-            .fold(0_u64, |sum, (_, summary)| sum.saturating_add(summary.count));
-        text += &Line::new(style)
-            .blank(INDENT)
-            .left_in(
-                Ink::Faint,
-                name,
-                &format!("and {} more", exact(more.len() as u64)),
-            )
-            .right(Ink::Faint, COUNT, &exact_in(rest, COUNT - 1))
-            .end();
-    }
-    text
 }
 
 #[cfg(test)]

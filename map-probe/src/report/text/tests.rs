@@ -9,6 +9,7 @@ use super::line::columns;
 use super::{Style, interval, whole_run};
 use crate::report::counts::{Counts, Quality, Rows};
 use crate::report::model::{Mode, Report, TargetInfo};
+use crate::report::ranked::Ranking;
 use crate::report::sample;
 
 #[test]
@@ -204,6 +205,8 @@ fn any_report() -> impl Strategy<Value = Report> {
                 (name, rows)
             });
             Report {
+                filters: Vec::new(),
+                ranking: Ranking::default(),
                 target: TargetInfo {
                     pid,
                     exe: strings.0,
