@@ -20,7 +20,7 @@ pub(crate) const PLACES: usize = Place::FIRST_STACK_WORD as usize + STACK_WORDS;
 pub(crate) struct Values {
     /// Address of the map's type.
     pub(crate) typ: u64,
-    /// Address of the goroutine (`g`, in R14 by Go's ABI): what stays the same while an operation runs.
+    /// Address of the goroutine (`g`): what stays the same while an operation runs.
     pub(crate) goroutine: u64,
     /// The operation.
     pub(crate) operation: Operation,
@@ -58,6 +58,7 @@ impl Values {
         let get = |place: u8| places.get(usize::from(place)).copied().unwrap_or(0);
         into.write(Self {
             typ: get(site.typ),
+            // Go 1.18..1.27 cmd/compile/abi-internal.md: says "| R14 | Current goroutine |"
             goroutine: regs.r14,
             operation: Operation {
                 op: site.op().ok_or(Cause::UnknownSite)?,
