@@ -15,8 +15,9 @@ const NOT_PROBEABLE: i32 = 3;
 /// All kinds of keys and patterns, in a second.
 const SHORT: &[&str] = &["-n", "300"];
 
-/// The newest release of a minor version gets the whole workload with `--full`, others the short one.
-fn workload(go: Go) -> &'static [&'static str] {
+/// The newest release of a minor version gets the whole workload with `--full`; others, and builds that are slow by
+/// themselves, the short one.
+fn workload(go: Go, variant: Variant) -> &'static [&'static str] {
     const OLDER: [Go; 5] = [
         Go::V1_23_1,
         Go::V1_24_3,
@@ -24,7 +25,11 @@ fn workload(go: Go) -> &'static [&'static str] {
         Go::V1_26_0,
         Go::V1_27_0,
     ];
-    if kernel::is_full() && !OLDER.contains(&go) {
+    let slow = matches!(
+        variant,
+        Variant::Unoptimized | Variant::Race | Variant::Asan | Variant::Msan
+    );
+    if kernel::is_full() && !slow && !OLDER.contains(&go) {
         &[]
     } else {
         SHORT
@@ -40,7 +45,7 @@ fn exact(go: Go, variant: Variant) -> Result<()> {
         return record(go, variant, &Outcome::NotApplicable(reason));
     }
     let fixture = go::fixture("oracle", go, variant)?;
-    let operations = exact::count(go, &fixture, workload(go))?;
+    let operations = exact::count(go, &fixture, workload(go, variant))?;
     record(go, variant, &Outcome::Exact(operations))
 }
 
@@ -78,8 +83,8 @@ fn compiles_with_clang() -> Result<bool> {
     Ok(output.is_ok_and(|output| output.status.success()))
 }
 
-fn refused(go: Go, variant: Variant, reason: &str) -> Result<()> {
-    let fixture = go::fixture("oracle", go, variant)?;
+fn refused(name: &str, go: Go, variant: Variant, reason: &str) -> Result<()> {
+    let fixture = go::fixture(name, go, variant)?;
     let ended = profiler::run(&["sites", &fixture.to_string_lossy()])?;
     ensure!(
         ended.stderr.contains(reason),
@@ -279,6 +284,7 @@ cells! {
 fn a_program_that_hashes_in_place_with_vector_instructions_is_refused() -> Result<()> {
     for variant in [Variant::Plain, Variant::Stripped] {
         refused(
+            "oracle",
             Go::V1_27_SIMD,
             variant,
             "GOEXPERIMENT=simd, which computes hashes in another way",
@@ -290,5 +296,10 @@ fn a_program_that_hashes_in_place_with_vector_instructions_is_refused() -> Resul
 #[test]
 #[ignore = "of `cargo xtask test --full`"]
 fn a_program_for_32_bit_processors_is_refused() -> Result<()> {
-    refused(Go::V1_27, Variant::Bits32, "only 64-bit x86-64 programs")
+    refused(
+        "tiny",
+        Go::V1_27,
+        Variant::Bits32,
+        "only 64-bit x86-64 programs",
+    )
 }

@@ -8,6 +8,9 @@ use crate::op::{Class, Op, Outcome};
 use crate::quality::Cause;
 use crate::site::{Role, STOPS_AT_EMPTY_REST};
 
+/// The tophash that says that nothing is in this slot, nor in any after it.
+// Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: const emptyRest = 0
+const EMPTY_REST: u8 = 0;
 /// The lowest tophash of a filled slot.
 // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: const minTopHash = 5
 const MIN_TOPHASH: u8 = 5;
@@ -90,9 +93,6 @@ pub(super) fn candidates(tophashes: u64, tag: u8, search: u8) -> (u64, bool) {
     if search & STOPS_AT_EMPTY_REST == 0 {
         return (matching, false);
     }
-    // Nothing is in this slot, nor in any after it.
-    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: const emptyRest = 0
-    const EMPTY_REST: u8 = 0;
     let rest = zero_bytes(tophashes ^ broadcast(EMPTY_REST));
     let before_rest = (rest & rest.wrapping_neg()).wrapping_sub(1);
     (matching & before_rest, rest != 0)

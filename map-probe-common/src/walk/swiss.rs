@@ -8,6 +8,10 @@ use crate::op::{Class, Outcome};
 use crate::quality::Cause;
 use crate::site::PASSES_TOMBSTONE_FIRST;
 
+// A table's number of groups, less one, is the word behind the pointer to them: both are read at once.
+// Go 1.24..1.27 swiss internal/runtime/maps/group.go: field groupsReference.lengthMask = 8
+const _: () = assert!(size_of::<u64>() == 8);
+
 /// An empty slot's control byte.
 // Go 1.24..1.27 swiss internal/runtime/maps/group.go: const ctrlEmpty = 0x80
 const EMPTY: u8 = 0x80;
@@ -61,9 +65,6 @@ pub(super) fn start<W: World>(
     let found = world
         .read::<u64>(storage.wrapping_add(index.wrapping_mul(8)))
         .and_then(|table| world.read(table.wrapping_add(u64::from(layout.groups.offset))));
-    // Go 1.24..1.27 swiss internal/runtime/maps/group.go: says "data unsafe.Pointer // data *[length]typ.Group"
-    // Go 1.24..1.27 swiss internal/runtime/maps/group.go: field groupsReference.lengthMask = 8
-    const _: () = assert!(size_of::<u64>() == 8);
     let Some([groups, mask]): Option<[u64; 2]> = found else {
         return Start::End(End::Failed(Cause::Fault));
     };

@@ -18,6 +18,13 @@ use super::memory::{self, u32_in, u64_in};
 const MAGICS: [u32; 2] = [0xffff_fff0, 0xffff_fff1];
 // Go 1.18..1.27 runtime/symtab.go: size pcHeader = 72
 const HEADER_LEN: usize = 72;
+/// Where the header says where the parts lie, names first and functions last.
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.funcnameOffset = 32
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.cuOffset = 40
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.filetabOffset = 48
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.pctabOffset = 56
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.pclnOffset = 64
+const PARTS: [usize; 5] = [32, 40, 48, 56, 64];
 /// The section's name: as usual, and in position-independent programs before Go 1.26.
 // Go 1.18..1.27 cmd/link/internal/ld/elf.go: section .gopclntab
 // Go 1.26..1.27 cmd/link/internal/ld/elf.go: section .gopclntab in PIE
@@ -83,13 +90,10 @@ impl Header {
         }
         // Go 1.18..1.27 runtime/symtab.go: field pcHeader.nfunc = 8
         let count = u64_in(bytes, 8)?;
-        // funcnameOffset, cuOffset, filetabOffset, pctabOffset, pclnOffset: in this order in the file too.
-        // Go 1.18..1.27 runtime/symtab.go: field pcHeader.pclnOffset = 64
-        const _: () = assert!(32 + 8 * 4 == 64);
-        let mut offsets = [0; 5];
-        for (index, offset) in offsets.iter_mut().enumerate() {
-            // Go 1.18..1.27 runtime/symtab.go: field pcHeader.funcnameOffset = 32 (8 bytes)
-            *offset = u64_in(bytes, 32 + 8 * index)?;
+        // They lie in the file in this order too.
+        let mut offsets = [0; PARTS.len()];
+        for (offset, part) in offsets.iter_mut().zip(PARTS) {
+            *offset = u64_in(bytes, part)?;
         }
         if !offsets.is_sorted()
             || offsets[0] < HEADER_LEN as u64
