@@ -48,7 +48,7 @@ impl BuildInfo {
         Some(value)
     }
 
-    fn parse(blob: &[u8]) -> Option<Self> {
+    pub(super) fn parse(blob: &[u8]) -> Option<Self> {
         if !blob.starts_with(MAGIC) || blob.get(15)? & INLINE == 0 {
             return None;
         }

@@ -87,7 +87,7 @@ impl Libraries {
 
 /// A line of `/proc/PID/maps` that is about a file.
 #[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
+pub(super) struct Mapping<'a> {
     start: u64,
     end: u64,
     executable: bool,
@@ -98,7 +98,7 @@ struct Mapping<'a> {
 
 impl<'a> Mapping<'a> {
     /// `start-end permissions offset device inode path`; the path may hold anything but a line's end.
-    fn parse(line: &'a str) -> Option<Self> {
+    pub(super) fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.splitn(4, ' ');
         let (start, end) = fields.next()?.split_once('-')?;
         let permissions = fields.next()?;

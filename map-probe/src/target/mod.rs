@@ -7,13 +7,15 @@ mod buildinfo;
 mod elf;
 mod equal;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod go;
 mod libraries;
 mod memory;
 mod moduledata;
 mod pclntab;
 mod process;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod types;
 

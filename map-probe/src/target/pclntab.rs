@@ -66,7 +66,7 @@ impl Header {
         })
     }
 
-    fn parse(address: u64, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(address: u64, bytes: &[u8]) -> Option<Self> {
         // Two zeroes, instructions of one byte (x86), pointers of eight.
         if !MAGICS.contains(&u32_in(bytes, 0)?) || bytes.get(4..8)? != [0, 0, 1, 8] {
             return None;
