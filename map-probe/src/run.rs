@@ -49,7 +49,12 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     } else {
         Program::Walk
     };
-    let mut session = Session::prepare(pid, program, request.verbosity)?;
+    let mut session = Session::prepare(
+        pid,
+        program,
+        request.verbosity,
+        request.assumptions.assume_go,
+    )?;
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = match &request.bench {
@@ -164,6 +169,7 @@ fn announce(target: &TargetInfo) {
         pid,
         exe,
         go,
+        assumed,
         untested,
         layout,
         covered,
@@ -173,6 +179,9 @@ fn announce(target: &TargetInfo) {
         "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions",
         covered.len()
     ));
+    if let Some(assumed) = assumed {
+        say(&format!("note: {}", words::assumed(go, assumed)));
+    }
     if *untested {
         say(&format!("note: {go} is untested: {}", words::UNTESTED));
     }

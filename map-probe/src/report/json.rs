@@ -51,6 +51,8 @@ struct Target<'a> {
     pid: i32,
     exe: &'a str,
     go: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed_go: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     untested: bool,
     layout: &'a str,
@@ -141,6 +143,7 @@ impl<'a> Document<'a> {
                 pid: target.pid,
                 exe: &target.exe,
                 go: &target.go,
+                assumed_go: target.assumed.as_deref(),
                 untested: target.untested,
                 layout: target.layout,
                 arch: target.arch,

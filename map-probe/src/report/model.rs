@@ -13,6 +13,8 @@ pub struct TargetInfo {
     pub exe: String,
     /// `go1.27.3`.
     pub go: String,
+    /// The version whose map layout the user said it has, `go1.27`; `None` where its own is known.
+    pub assumed: Option<String>,
     /// Whether this version of Go was never tried.
     pub untested: bool,
     /// `classic`, `swiss`, `swiss-split`.

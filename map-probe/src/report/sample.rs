@@ -44,6 +44,7 @@ pub(crate) fn report() -> Report {
             pid: 4711,
             exe: "/srv/app".to_owned(),
             go: "go1.27.3".to_owned(),
+            assumed: None,
             untested: false,
             layout: "swiss",
             arch: "amd64",

@@ -182,6 +182,9 @@ fn target(report: &Report, style: Style) -> String {
         Ink::Plain,
         &format!("{exe} (pid {pid}), {go}, {layout} maps, {arch}"),
     );
+    if let Some(assumed) = &target.assumed {
+        text += &facts("assumed", Ink::Bad, &words::assumed(go, assumed));
+    }
     if target.untested {
         text += &facts("untested", Ink::Bad, words::UNTESTED);
     }
