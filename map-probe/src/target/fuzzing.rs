@@ -54,7 +54,7 @@ pub fn elf(bytes: &[u8]) {
 pub fn build_info(bytes: &[u8]) {
     if let Some(info) = BuildInfo::parse(bytes) {
         assert!(info.raw_version.len() <= bytes.len());
-        let _ = go::facts(&info, "app");
+        let _ = go::facts(&info, "app", None);
     }
 }
 
@@ -180,7 +180,8 @@ pub fn whole(program: File) -> bool {
 pub fn parts(program: File) -> Vec<(u64, u64)> {
     let image = Image::open(program, "app".to_owned()).expect("an ELF file");
     let info = BuildInfo::find(&image).expect("a Go program");
-    let (_, facts) = go::facts(&info, "app").expect("a supported version");
+    let facts = go::facts(&info, "app", None);
+    let facts = facts.expect("a supported version").facts;
     let find = |table| {
         let module = ModuleData::find(&image, &table, &facts.module)?;
         Some((table, module))
