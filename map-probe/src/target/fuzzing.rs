@@ -1,5 +1,6 @@
 //! What `fuzz/` does with arbitrary bytes: each function hands them to one of this module's parsers, as the
 //! program does, and demands what the rest of the program relies on.
+#![expect(clippy::missing_panics_doc, reason = "here a panic is a finding")]
 
 use std::fs::File;
 
@@ -93,7 +94,10 @@ pub fn types(bytes: &[u8]) {
     for (kind_flags, shift) in [(0x60, 1), (0x60, 0), (0, 0)] {
         check_equality(&equal::programs(&region, kind_flags, shift));
     }
-    let image = Image::open(file(&go_program("go1.23.9", &Types::new(TYPES))), "".into());
+    let image = Image::open(
+        file(&go_program("go1.23.9", &Types::new(TYPES))),
+        String::new(),
+    );
     let namer = Namer {
         image: &image.expect("a valid program"),
         types: &(TYPES..TYPES + 64),
@@ -146,10 +150,11 @@ pub fn program(bytes: &[u8]) {
         }
         patches = rest;
     }
-    whole(file(&program));
+    let _ = whole(file(&program));
 }
 
 /// All that is done with a program before the kernel side is loaded. Whether it is one.
+#[must_use]
 pub fn whole(program: File) -> bool {
     let Ok(binary) = Binary::open(program, "app") else {
         return false;
@@ -173,9 +178,6 @@ pub fn whole(program: File) -> bool {
 }
 
 /// Where the parts of a real program lie in its file that [`whole`] reads: offset and length.
-///
-/// # Panics
-/// It is no Go program that can be read.
 #[must_use]
 pub fn parts(program: File) -> Vec<(u64, u64)> {
     let image = Image::open(program, "app".to_owned()).expect("an ELF file");

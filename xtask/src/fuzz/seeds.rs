@@ -220,7 +220,7 @@ impl<'a> Program<'a> {
                 .filter(|(_, call)| call[0] == 0xe8)
             {
                 let distance = i32::from_le_bytes([call[1], call[2], call[3], call[4]]);
-                let distance = distance.wrapping_add(at as i32 + 5);
+                let distance = distance.wrapping_add(i32::try_from(at)? + 5);
                 let target = address.wrapping_add_signed(distance.into());
                 if let Some(number) = self.names.get(&target).and_then(|name| number.get(name)) {
                     callees.extend(distance.to_le_bytes());
