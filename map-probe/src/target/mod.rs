@@ -4,6 +4,7 @@
 
 mod binary;
 mod buildinfo;
+mod directory;
 mod elf;
 mod equal;
 mod error;
@@ -11,6 +12,7 @@ mod error;
 pub mod fuzzing;
 mod go;
 mod libraries;
+mod lines;
 mod memory;
 mod moduledata;
 mod pclntab;
@@ -25,6 +27,7 @@ pub use equal::EqualSteps;
 pub use error::TargetError;
 pub use go::AssumedGo;
 pub use libraries::Libraries;
+pub use lines::CodeFrame;
 pub use memory::Memory;
 pub use process::Process;
 
