@@ -4,6 +4,7 @@ mod bench;
 mod build_ebpf;
 mod debian;
 mod demo;
+mod fuzz;
 mod go_layout;
 mod matrix;
 mod privilege;
@@ -39,6 +40,8 @@ enum Task {
     Matrix,
     /// Run all checks and tests (needs Python's pip; and root and BPF unless `--no-kernel`).
     Test(test::Args),
+    /// Give arbitrary bytes to everything that reads a target's files or memory (needs cargo-fuzz, a C++ compiler and Python's pip).
+    Fuzz(fuzz::Args),
     /// Measure what map-probe costs (needs root, BPF and Python's pip).
     Bench(bench::Args),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::GoLayout(args) => go_layout::run(&args),
         Task::Matrix => matrix::run(),
         Task::Test(args) => test::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),
     };
     match done {

@@ -10,6 +10,7 @@ use map_probe_common::site::{KeyForm, STOPS_AT_EMPTY_REST};
 
 use super::GoFacts;
 use crate::plan::{Arguments, MapFunction};
+use crate::target::lines::{FRAMES, FRAMES_TO_1_19};
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
@@ -33,7 +34,10 @@ pub(super) const GO_1_19: GoFacts = GoFacts {
         types: 280,
         // Go 1.18..1.19 runtime/symtab.go: field moduledata.etypes = 288
         etypes: 288,
+        // Go 1.18..1.19 runtime/symtab.go: field moduledata.gofunc = 304
+        gofunc: 304,
     },
+    frames: FRAMES_TO_1_19,
     ..since_1_20(19)
 };
 
@@ -65,7 +69,10 @@ const fn since_1_20(minor: u32) -> GoFacts {
             types: 296,
             // Go 1.20..1.25 runtime/symtab.go: field moduledata.etypes = 304
             etypes: 304,
+            // Go 1.20..1.25 runtime/symtab.go: field moduledata.gofunc = 320
+            gofunc: 320,
         },
+        frames: FRAMES,
         // Go 1.18..1.20 runtime/typekind.go: const kindDirectIface = 0x20
         // Go 1.18..1.20 runtime/typekind.go: const kindGCProg = 0x40
         // Go 1.21..1.23 internal/abi/type.go: const KindDirectIface = 0x20
@@ -108,6 +115,8 @@ const LAYOUT: Layout = Layout {
     indirect_key: 1,
 
     // The map.
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: field hmap.count = 0 (8 bytes)
+    entries: Field::at(0, 8),
     // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: field hmap.flags = 8 (1 byte)
     writing: Field::at(8, 1),
     // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: field hmap.B = 9 (1 byte)
@@ -186,6 +195,7 @@ const fn lookup(symbol: &'static str, key_form: KeyForm, search: u8) -> MapFunct
         arguments: ARGUMENTS,
         search,
         grow_work: None,
+        wrappers: &[],
     }
 }
 
@@ -197,6 +207,7 @@ const fn insert(symbol: &'static str, key_form: KeyForm, grow_work: &'static str
         arguments: ARGUMENTS,
         search: STOPS_AT_EMPTY_REST,
         grow_work: Some(grow_work),
+        wrappers: &[],
     }
 }
 
@@ -213,6 +224,7 @@ const fn delete(
         arguments: ARGUMENTS,
         search,
         grow_work: Some(grow_work),
+        wrappers: &[],
     }
 }
 
@@ -225,9 +237,14 @@ const TO_THE_END: u8 = 0;
 /// (an iterator's), `reflect.map…` (they call these), `mapassign_fast32ptr`
 /// (32-bit machines only).
 const FUNCTIONS: [MapFunction; 17] = [
-    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: func mapaccess1(typ, map, pointer)
-    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: mapaccess1 has "if b.tophash[i] == emptyRest { break bucketloop }"
-    lookup("runtime.mapaccess1", KeyForm::Pointer, STOPS_AT_EMPTY_REST),
+    MapFunction {
+        // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: mapaccess1_fat has "mapaccess1(t, h, key)"
+        // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: mapaccess2_fat has "mapaccess1(t, h, key)"
+        wrappers: &["runtime.mapaccess1_fat", "runtime.mapaccess2_fat"],
+        // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: func mapaccess1(typ, map, pointer)
+        // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: mapaccess1 has "if b.tophash[i] == emptyRest { break bucketloop }"
+        ..lookup("runtime.mapaccess1", KeyForm::Pointer, STOPS_AT_EMPTY_REST)
+    },
     // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: func mapaccess2(typ, map, pointer)
     // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: mapaccess2 has "if b.tophash[i] == emptyRest { break bucketloop }"
     lookup("runtime.mapaccess2", KeyForm::Pointer, STOPS_AT_EMPTY_REST),

@@ -11,6 +11,7 @@ use map_probe_common::site::{KeyForm, PASSES_TOMBSTONE_FIRST};
 
 use super::GoFacts;
 use crate::plan::{Arguments, MapFunction};
+use crate::target::lines::FRAMES;
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
@@ -24,6 +25,7 @@ pub(super) const GO_1_26: GoFacts = GoFacts {
     minor: 26,
     maps: MAPS_BY_SLOT,
     module: MODULE_TO_1_26,
+    frames: FRAMES,
     // The direct-interface bit moved to TFlag in 1.26.
     // Go 1.26..1.27 internal/abi/type.go: (*Type).IsDirectIface has "t.TFlag&TFlagDirectIface != 0"
     kind_flags: 0,
@@ -43,7 +45,11 @@ pub(super) const GO_1_27: GoFacts = GoFacts {
         // `typedesclen` lies between.
         // Go 1.27 runtime/symtab.go: field moduledata.etypes = 312
         etypes: 312,
+        // `itaboffset`, `itabsize` and `rodata` lie between.
+        // Go 1.27 runtime/symtab.go: field moduledata.gofunc = 344
+        gofunc: 344,
     },
+    frames: FRAMES,
     kind_flags: 0,
     field_offset_shift: 0,
     untested: false,
@@ -65,6 +71,7 @@ const fn with_kind_bit(minor: u32) -> GoFacts {
             ..MAPS_BY_SLOT
         },
         module: MODULE_TO_1_26,
+        frames: FRAMES,
         // Go 1.24..1.25 internal/abi/type.go: const KindDirectIface = 0x20
         kind_flags: 0x20,
         field_offset_shift: 0,
@@ -79,6 +86,8 @@ const MODULE_TO_1_26: ModuleLayout = ModuleLayout {
     types: 296,
     // Go 1.24..1.26 runtime/symtab.go: field moduledata.etypes = 304
     etypes: 304,
+    // Go 1.24..1.26 runtime/symtab.go: field moduledata.gofunc = 320
+    gofunc: 320,
 };
 
 /// Go 1.27 with `GOEXPERIMENT=mapsplitgroup`: in a group all keys lie before all
@@ -131,6 +140,8 @@ const LAYOUT: Layout = Layout {
     indirect_key: 4,
 
     // The map.
+    // Go 1.24..1.27 swiss internal/runtime/maps/map.go: field Map.used = 0 (8 bytes)
+    entries: Field::at(0, 8),
     // Go 1.24..1.27 swiss internal/runtime/maps/map.go: field Map.writing = 34 (1 byte)
     writing: Field::at(34, 1),
     // Go 1.24..1.27 swiss internal/runtime/maps/map.go: field Map.globalShift = 33 (1 byte)
@@ -192,6 +203,7 @@ const fn function(symbol: &'static str, op: Op, key_form: KeyForm, search: u8) -
         },
         search,
         grow_work: None,
+        wrappers: &[],
     }
 }
 
@@ -261,6 +273,16 @@ const DELETE: MapFunction = MapFunction {
         typ: 1,
         key: 2,
     },
+    wrappers: &[
+        // Go 1.24..1.27 swiss runtime/map_swiss.go|map.go: mapdelete has "m.Delete(t, key)"
+        "runtime.mapdelete",
+        // Go 1.24..1.27 swiss internal/runtime/maps/runtime_fast32_swiss.go|runtime_fast32.go: runtime_mapdelete_fast32 has "m.Delete(typ, abi.NoEscape(unsafe.Pointer(&key)))"
+        "runtime.mapdelete_fast32",
+        // Go 1.24..1.27 swiss internal/runtime/maps/runtime_fast64_swiss.go|runtime_fast64.go: runtime_mapdelete_fast64 has "m.Delete(typ, abi.NoEscape(unsafe.Pointer(&key)))"
+        "runtime.mapdelete_fast64",
+        // Go 1.24..1.27 swiss internal/runtime/maps/runtime_faststr_swiss.go|runtime_faststr.go: runtime_mapdelete_faststr has "m.Delete(typ, abi.NoEscape(unsafe.Pointer(&key)))"
+        "runtime.mapdelete_faststr",
+    ],
     ..function(
         // Go 1.24..1.27 swiss internal/runtime/maps/map.go: func (*Map).Delete(map, typ, pointer)
         "internal/runtime/maps.(*Map).Delete",
@@ -271,20 +293,35 @@ const DELETE: MapFunction = MapFunction {
     )
 };
 
+const fn with_wrappers(function: MapFunction, wrappers: &'static [&'static str]) -> MapFunction {
+    MapFunction {
+        wrappers,
+        ..function
+    }
+}
+
 /// The set that counts every operation once, 1.27. Left out on purpose:
 /// `mapaccess1…` and `mapaccess…_fat` (they call `mapaccess2…`), the
 /// `runtime.mapdelete…` (they call `Delete`), `(*Map).getWithKey` (an iterator's),
 /// `reflect.map…` (they call these), `mapassign_fast32ptr` (32-bit machines only).
-// Go 1.27 internal/runtime/maps/runtime.go: runtime_mapaccess1 has "runtime_mapaccess2(typ, m, key)"
-// Go 1.27 internal/runtime/maps/runtime_fast32.go: runtime_mapaccess1_fast32 has "runtime_mapaccess2_fast32(typ, m, key)"
-// Go 1.27 internal/runtime/maps/runtime_fast64.go: runtime_mapaccess1_fast64 has "runtime_mapaccess2_fast64(typ, m, key)"
-// Go 1.27 internal/runtime/maps/runtime_faststr.go: runtime_mapaccess1_faststr has "runtime_mapaccess2_faststr(typ, m, key)"
-// Go 1.24..1.27 swiss runtime/map_swiss.go|map.go: mapdelete has "m.Delete(t, key)"
 const FUNCTIONS: [MapFunction; 10] = [
-    ACCESS2,
-    ACCESS2_FAST32,
-    ACCESS2_FAST64,
-    ACCESS2_FASTSTR,
+    with_wrappers(
+        ACCESS2,
+        &[
+            // Go 1.27 internal/runtime/maps/runtime.go: runtime_mapaccess1 has "runtime_mapaccess2(typ, m, key)"
+            "runtime.mapaccess1",
+            // Go 1.27 runtime/map.go: mapaccess1_fat has "mapaccess2(t, m, key)"
+            "runtime.mapaccess1_fat",
+            // Go 1.27 runtime/map.go: mapaccess2_fat has "mapaccess2(t, m, key)"
+            "runtime.mapaccess2_fat",
+        ],
+    ),
+    // Go 1.27 internal/runtime/maps/runtime_fast32.go: runtime_mapaccess1_fast32 has "runtime_mapaccess2_fast32(typ, m, key)"
+    with_wrappers(ACCESS2_FAST32, &["runtime.mapaccess1_fast32"]),
+    // Go 1.27 internal/runtime/maps/runtime_fast64.go: runtime_mapaccess1_fast64 has "runtime_mapaccess2_fast64(typ, m, key)"
+    with_wrappers(ACCESS2_FAST64, &["runtime.mapaccess1_fast64"]),
+    // Go 1.27 internal/runtime/maps/runtime_faststr.go: runtime_mapaccess1_faststr has "runtime_mapaccess2_faststr(typ, m, key)"
+    with_wrappers(ACCESS2_FASTSTR, &["runtime.mapaccess1_faststr"]),
     ASSIGN,
     ASSIGN_FAST32,
     ASSIGN_FAST64,
@@ -297,7 +334,12 @@ const FUNCTIONS: [MapFunction; 10] = [
 /// the same others (`mapaccess…_fat` call `mapaccess1`), and in 1.24 `(*Map).PutSlot`,
 /// with which `maps.Clone` fills the copy: like growing, that is no insert of the program's.
 const FUNCTIONS_TO_1_26: [MapFunction; 14] = [
-    ACCESS1,
+    with_wrappers(
+        ACCESS1,
+        // Go 1.24..1.26 swiss runtime/map_swiss.go|map.go: mapaccess1_fat has "mapaccess1(t, m, key)"
+        // Go 1.24..1.26 swiss runtime/map_swiss.go|map.go: mapaccess2_fat has "mapaccess1(t, m, key)"
+        &["runtime.mapaccess1_fat", "runtime.mapaccess2_fat"],
+    ),
     ACCESS1_FAST32,
     ACCESS1_FAST64,
     ACCESS1_FASTSTR,
