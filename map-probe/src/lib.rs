@@ -9,6 +9,7 @@ pub mod object;
 pub mod output;
 pub mod plan;
 pub mod probe;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod session;

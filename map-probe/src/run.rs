@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -16,6 +16,7 @@ use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::probe::{Held, Program};
+use crate::record::Recorder;
 use crate::report::model::{Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::session::Session;
@@ -33,7 +34,7 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 }
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
-    let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
+    let mut emitter = Sink::open(request)?;
     let mut signals = Signals::new()?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command)?),
@@ -57,8 +58,9 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         Some(Bench::Empty) | None => session.attach()?,
     };
     let start = Instant::now();
-    let mut progress = Progress::new(session.info());
+    let mut progress = Progress::new(session.info(), SystemTime::now());
     announce(&progress.target);
+    emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -106,18 +108,58 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where reports go.
+enum Sink {
+    Reports(Emitter),
+    Recording(Recorder),
+}
+
+impl Sink {
+    fn open(request: &Probe) -> Result<Self, Failure> {
+        match (request.format, &request.output) {
+            (Format::Pprof, Some(output)) => {
+                Recorder::open(output, request.json.as_deref(), request.duration)
+                    .map(Self::Recording)
+            }
+            (format, output) => Emitter::open(format, output.as_deref()).map(Self::Reports),
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Self::Recording(recorder) = self {
+            recorder.begin();
+        }
+    }
+
+    fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.interval(report),
+            Self::Recording(recorder) => Ok(recorder.interval(report)),
+        }
+    }
+
+    fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.finish(report),
+            Self::Recording(recorder) => recorder.finish(report),
+        }
+    }
+}
+
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
+    started: SystemTime,
     counts: Counts,
     until: Duration,
     reported: bool,
 }
 
 impl Progress {
-    fn new(target: TargetInfo) -> Self {
+    fn new(target: TargetInfo, started: SystemTime) -> Self {
         Self {
             target,
+            started,
             counts: Counts::default(),
             until: Duration::ZERO,
             reported: false,
@@ -146,6 +188,7 @@ impl Progress {
         Report {
             target: self.target.clone(),
             is_final,
+            started: self.started,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),
             attached_seconds: length.as_secs_f64(),

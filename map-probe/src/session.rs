@@ -140,6 +140,7 @@ impl Session {
         let mut info = TargetInfo {
             pid: self.process.pid().cast_signed(),
             exe: self.process.exe().to_owned(),
+            build_id: self.binary.gnu_build_id(),
             go: self.binary.version().text.clone(),
             untested: self.binary.is_untested(),
             layout: self.binary.maps().name.as_str(),
