@@ -172,10 +172,11 @@ impl Builder {
         let (name, filename) = (self.text(&frame.function), self.text(&frame.file));
         let next = self.profile.function.len() as u64 + 1;
         *self.functions.entry((name, filename)).or_insert_with(|| {
+            // Without a `system_name`: from one, pprof derives names as for C++, and takes away what Go has in
+            // parentheses (`main.(*Cache[...]).Get`).
             self.profile.function.push(proto::Function {
                 id: next,
                 name,
-                system_name: name,
                 filename,
             });
             next
