@@ -1,5 +1,6 @@
 //! The command line: flags, what they say about themselves, and what is refused.
 
+mod assumptions;
 mod generate;
 mod help;
 mod record;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::assumptions::Assumptions;
 use self::values::MaxOverhead;
 use crate::error::{Failure, Status};
 use crate::output::Format;
@@ -48,6 +50,8 @@ pub struct Probe {
     pub json: Option<PathBuf>,
     /// How much of the kernel side's own log to show: 0 none, 1 `-v`, 2 `-vv`.
     pub verbosity: u8,
+    /// What to take it for.
+    pub assumptions: Assumptions,
     /// For `cargo xtask bench`: what to attach instead of the walk.
     pub bench: Option<Bench>,
 }
@@ -75,6 +79,9 @@ pub enum Target {
 pub struct Sites {
     /// The Go program's file.
     pub binary: PathBuf,
+    /// What to take it for.
+    #[command(flatten)]
+    pub assumptions: Assumptions,
     /// How to print the sites.
     #[arg(long, value_enum, default_value_t = SitesFormat::Text)]
     pub format: SitesFormat,
@@ -139,6 +146,9 @@ struct Watch {
     /// This version cannot keep a bound yet, so any share like 1% or 0.5% is refused.
     #[arg(long, value_name = "SHARE|off", default_value = "off", value_parser = values::max_overhead)]
     max_overhead: MaxOverhead,
+
+    #[command(flatten)]
+    assumptions: Assumptions,
 
     /// Show the kernel side's own log, for debugging a probe site; -vv shows more
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -264,6 +274,7 @@ impl Watch {
             output: None,
             json: None,
             verbosity: self.verbose.min(2),
+            assumptions: self.assumptions,
             bench: None,
         })
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::go::Go;
+use crate::go::{Go, build_dir};
 use crate::report::Kind;
 
 /// A function, its file and line.
@@ -44,6 +44,8 @@ pub fn pprof(arguments: &[&str], profile: &Path) -> Result<String> {
         .env("HOME", home.path())
         .env("PPROF_TMPDIR", home.path())
         .env("GOTOOLCHAIN", "local")
+        // Go builds this tool when it is first asked for.
+        .env("GOCACHE", build_dir().join("go/cache"))
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "go tool pprof: {said}");

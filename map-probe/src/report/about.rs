@@ -22,6 +22,9 @@ pub fn target(report: &Report) -> Vec<String> {
         ),
         format!("map-probe: {}", env!("CARGO_PKG_VERSION")),
     ];
+    if let Some(assumed) = &target.assumed {
+        lines.push(format!("note: {}", words::assumed(&target.go, assumed)));
+    }
     if target.untested {
         lines.push(format!("untested: {}", words::UNTESTED));
     }

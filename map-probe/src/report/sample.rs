@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use map_probe_common::op::{Class, Op, Outcome};
 
-use super::model::{Counts, Mode, Quality, Report, RowKey, Rows, TargetInfo};
+use super::model::{Cost, Counts, Mode, Quality, Report, RowKey, Rows, TargetInfo};
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
 const MISS: RowKey = (Op::Lookup, Outcome::Absent, Class::Table);
@@ -47,6 +47,7 @@ pub(crate) fn report() -> Report {
             exe: "/srv/app".to_owned(),
             build_id: Some("1f2e3d".to_owned()),
             go: "go1.27.3".to_owned(),
+            assumed: None,
             untested: false,
             layout: "swiss",
             arch: "amd64",
@@ -68,5 +69,17 @@ pub(crate) fn report() -> Report {
         mode: Mode::Trace,
         cost: None,
         counts: Counts::of_types(types, quality),
+    }
+}
+
+pub(crate) fn cost() -> Cost {
+    Cost {
+        windows: 200,
+        traps: 140_000,
+        ns_per_trap: Some(712.5),
+        slowdown: Some(0.0095),
+        bound: Some(0.01),
+        cpu_seconds: 0.05,
+        resident_bytes: 12_345_678,
     }
 }
