@@ -63,6 +63,8 @@ pub enum Bench {
     Empty,
     /// An empty program at a linked address.
     EmptyAt(u64),
+    /// Nothing for long: all sites attached and detached so many times.
+    Attach(u32),
 }
 
 /// Whom to probe.
@@ -184,6 +186,10 @@ struct Options {
     /// Attach an empty program to this linked address instead
     #[arg(long, hide = true, value_name = "ADDRESS")]
     bench_empty_at: Option<u64>,
+
+    /// Attach and detach so many times instead, and print how long each took
+    #[arg(long, hide = true, value_name = "ROUNDS")]
+    bench_attach: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -241,9 +247,10 @@ impl Options {
         };
         let mut probe = self.watch.probe(format, self.interval)?;
         probe.output = self.output;
-        probe.bench = match self.bench_empty_at {
-            Some(address) => Some(Bench::EmptyAt(address)),
-            None => self.bench_empty.then_some(Bench::Empty),
+        probe.bench = match (self.bench_attach, self.bench_empty_at) {
+            (Some(rounds), _) => Some(Bench::Attach(rounds)),
+            (None, Some(address)) => Some(Bench::EmptyAt(address)),
+            (None, None) => self.bench_empty.then_some(Bench::Empty),
         };
         Ok(probe)
     }

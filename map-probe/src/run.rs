@@ -11,6 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
+use crate::bench;
 use crate::cli::{Bench, Probe, Target};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
@@ -57,11 +58,14 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         request.verbosity,
         request.assumptions.assume_go,
     )?;
+    if let Some(Bench::Attach(rounds)) = request.bench {
+        return bench::attach(&session, rounds);
+    }
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = match &request.bench {
         Some(Bench::EmptyAt(address)) => session.attach_at_address(*address)?,
-        Some(Bench::Empty) | None => session.attach()?,
+        Some(Bench::Empty | Bench::Attach(_)) | None => session.attach()?,
     };
     let start = Instant::now();
     let mut progress = Progress::new(session.info(), SystemTime::now());

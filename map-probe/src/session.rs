@@ -67,6 +67,12 @@ impl Session {
         &self.loaded
     }
 
+    /// How many probe sites there are.
+    #[must_use]
+    pub fn sites(&self) -> usize {
+        sites(&self.planned).count()
+    }
+
     /// Puts the probes in place.
     ///
     /// # Errors

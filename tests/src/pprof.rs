@@ -37,15 +37,18 @@ pub struct Sample {
 /// It refuses the profile.
 pub fn pprof(arguments: &[&str], profile: &Path) -> Result<String> {
     let home = tempfile::tempdir()?;
-    let output = Command::new(Go::V1_27.command()?)
+    let mut command = Command::new(Go::V1_27.command()?);
+    if std::env::var_os("GOCACHE").is_none() {
+        // Go builds this tool when it is first asked for.
+        command.env("GOCACHE", build_dir().join("gocache"));
+    }
+    let output = command
         .args(["tool", "pprof"])
         .args(arguments)
         .arg(profile)
         .env("HOME", home.path())
         .env("PPROF_TMPDIR", home.path())
         .env("GOTOOLCHAIN", "local")
-        // Go builds this tool when it is first asked for.
-        .env("GOCACHE", build_dir().join("go/cache"))
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "go tool pprof: {said}");
