@@ -6,10 +6,11 @@ mod btf;
 mod command;
 mod counters;
 mod load;
+mod maps;
 mod program;
 mod refusal;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
-pub use counters::Counters;
+pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};

@@ -53,7 +53,7 @@ pub fn write_rows(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             r#type: map.typ.as_deref(),
             map: map.address.map(|address| format!("{address:#x}")),
             entries: map.size.map(|size| size.entries),
-            capacity: map.size.map(|size| size.capacity),
+            capacity: map.size.and_then(|size| size.capacity),
             ..head.clone()
         };
         write(&mut out, &head, &map.rows)?;
@@ -243,7 +243,7 @@ mod tests {
             typ: typ.clone(),
             size: Some(MapSize {
                 entries: 7,
-                capacity: 16,
+                capacity: Some(16),
             }),
             first_seen: Duration::ZERO,
             last_seen: Duration::from_secs(3),

@@ -11,4 +11,5 @@ pub mod pprof;
 pub(crate) mod sample;
 pub mod summary;
 pub mod text;
+pub mod who;
 pub mod words;

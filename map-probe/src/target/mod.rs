@@ -5,11 +5,13 @@
 mod binary;
 mod buildid;
 mod buildinfo;
+mod directory;
 mod elf;
 mod equal;
 mod error;
 mod go;
 mod libraries;
+mod lines;
 mod memory;
 mod moduledata;
 mod pclntab;
@@ -24,6 +26,7 @@ pub use equal::EqualSteps;
 pub use error::TargetError;
 pub use go::AssumedGo;
 pub use libraries::Libraries;
+pub use lines::CodeFrame;
 pub use memory::Memory;
 pub use process::Process;
 

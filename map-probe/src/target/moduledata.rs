@@ -20,6 +20,8 @@ pub(crate) struct ModuleLayout {
     pub(crate) types: usize,
     /// `etypes`.
     pub(crate) etypes: usize,
+    /// `gofunc`.
+    pub(crate) gofunc: usize,
 }
 
 /// What it says, as linked addresses.
@@ -29,6 +31,8 @@ pub(crate) struct ModuleData {
     pub(crate) text: Range<u64>,
     /// The types and their names.
     pub(crate) types: Range<u64>,
+    /// What the offsets of functions' data (`_func`'s `funcdata`) are relative to.
+    pub(crate) gofunc: u64,
 }
 
 impl ModuleData {
@@ -59,6 +63,7 @@ impl ModuleData {
         Some(Self {
             text: u64_in(bytes, layout.text)?..u64_in(bytes, layout.text + 8)?,
             types: u64_in(bytes, layout.types)?..u64_in(bytes, layout.etypes)?,
+            gofunc: u64_in(bytes, layout.gofunc)?,
         })
     }
 

@@ -112,9 +112,9 @@ fn perf_events(binary: &Path, pid: u32, offsets: &[u64]) -> Result<(f64, f64)> {
 }
 
 fn perf_event(kind: u32, path: &CString, offset: u64, pid: i32) -> Result<OwnedFd> {
-    /// `PERF_FLAG_FD_CLOEXEC` (linux/perf_event.h).
+    /// `PERF_FLAG_FD_CLOEXEC` (`linux/perf_event.h`).
     const CLOSE_ON_EXEC: u64 = 8;
-    /// `struct perf_event_attr` (linux/perf_event.h) as words, up to `PERF_ATTR_SIZE_VER5`.
+    /// `struct perf_event_attr` (`linux/perf_event.h`) as words, up to `PERF_ATTR_SIZE_VER5`.
     const WORDS: usize = 14;
     let mut attributes = [0_u64; WORDS];
     // `type` and `size`.

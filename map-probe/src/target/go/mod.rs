@@ -9,6 +9,7 @@ mod swiss;
 pub use assume::AssumedGo;
 
 use super::error::TargetError;
+use super::lines::FrameLayout;
 use super::moduledata::ModuleLayout;
 use super::{BuildInfo, GoMaps, GoVersion};
 
@@ -21,6 +22,8 @@ pub(crate) struct GoFacts {
     pub(crate) maps: GoMaps,
     /// Its module data.
     pub(crate) module: ModuleLayout,
+    /// What its functions carry.
+    pub(crate) frames: FrameLayout,
     /// Bits that the kind byte of a type may have beside the kind.
     pub(crate) kind_flags: u8,
     /// How far the offset of a struct's field is shifted left in its descriptor.
