@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::bench;
 use crate::cli::{Bench, Probe, Target};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, printable};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
@@ -258,7 +258,7 @@ fn announce(target: &TargetInfo) {
 
 fn say(line: &str) {
     // Nobody listens: nothing to be done about it.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
 async fn until(duration: Option<Duration>) {

@@ -199,6 +199,11 @@ impl Session {
             info.not_covered
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
         }
+        if self.libraries.is_full() {
+            let files = "some of the many mapped files".to_owned();
+            info.not_covered
+                .push((files, "they were not looked at".to_owned()));
+        }
         info
     }
 }

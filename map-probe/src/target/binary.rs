@@ -23,7 +23,7 @@ use super::{Function, GoMaps, GoVersion, buildid};
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
 const MAX_CODE: usize = 1 << 20;
 /// The most types that are read. Terraform's have 14 MiB.
-const MAX_TYPES: usize = 512 << 20;
+const MAX_TYPES: usize = 128 << 20;
 /// In every program that has the runtime in it.
 const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
 

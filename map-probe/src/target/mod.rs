@@ -9,6 +9,8 @@ mod directory;
 mod elf;
 mod equal;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod go;
 mod libraries;
 mod lines;
@@ -16,7 +18,7 @@ mod memory;
 mod moduledata;
 mod pclntab;
 mod process;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod types;
 

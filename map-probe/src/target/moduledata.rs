@@ -10,6 +10,8 @@ use super::pclntab::Header;
 const SECTION: &str = ".go.module";
 /// Enough of it for every field that is read.
 const LEN: usize = 512;
+/// Places that look like its beginning and are tried.
+const MAX_CANDIDATES: u32 = 64;
 
 /// Offsets of the fields in Go's `runtime.moduledata`, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +47,16 @@ impl ModuleData {
             data.is_plausible(image).then_some(data)
         };
         let by_section = image.section(SECTION).and_then(|section| at(section.start));
+        let mut candidates = MAX_CANDIDATES;
         by_section.or_else(|| {
             let writable = image.segments().iter().filter(|segment| segment.writable);
             writable.into_iter().find_map(|segment| {
                 image.scan(&segment.addresses, 8, 16, |address, bytes| {
-                    match begins(bytes, table).and_then(|()| at(address)) {
-                        Some(data) => ControlFlow::Break(data),
-                        None => ControlFlow::Continue(()),
+                    if begins(bytes, table).is_none() || candidates == 0 {
+                        return ControlFlow::Continue(());
                     }
+                    candidates -= 1;
+                    at(address).map_or(ControlFlow::Continue(()), ControlFlow::Break)
                 })
             })
         })

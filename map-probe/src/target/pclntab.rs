@@ -22,7 +22,7 @@ const MAX_CANDIDATES: u32 = 8;
 /// More functions than any program has; terraform has 150,000.
 const MAX_FUNCTIONS: u64 = 8 << 20;
 /// The most that is read of the names, or of the functions' records, at once.
-const MAX_LEN: usize = 512 << 20;
+const MAX_LEN: usize = 128 << 20;
 /// The longest name that is given out. Names of generic functions are long.
 const MAX_NAME: usize = 16 << 10;
 /// `_func.nameOff` lies behind `_func.entryOff`.
@@ -72,7 +72,7 @@ impl Header {
         })
     }
 
-    fn parse(address: u64, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(address: u64, bytes: &[u8]) -> Option<Self> {
         // Two zeroes, instructions of one byte (x86), pointers of eight.
         if !MAGICS.contains(&u32_in(bytes, 0)?) || bytes.get(4..8)? != [0, 0, 1, 8] {
             return None;
@@ -161,6 +161,10 @@ impl Functions {
         for name in names.bytes.split(|byte| *byte == 0) {
             if let Some(name) = wanted.get(name) {
                 at_offset.insert(offset, *name);
+                // The linker writes each name once.
+                if at_offset.len() > 2 * wanted.len() {
+                    return None;
+                }
             }
             offset = offset.checked_add(u32::try_from(name.len()).ok()? + 1)?;
         }
