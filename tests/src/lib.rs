@@ -8,6 +8,7 @@ pub mod go;
 pub mod kernel;
 pub mod matrix;
 pub mod oracle;
+pub mod pprof;
 pub mod profiler;
 pub mod report;
 pub mod target;
