@@ -79,12 +79,10 @@ pub struct MapCount {
     pub operations: u64,
     /// How full the map was.
     pub shape: Shape,
-    /// When: the kernel's ticks (`jiffies`), the low 32 bits of them.
-    pub ticks: u32,
-    /// Keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// When: nanoseconds of the kernel's monotonic clock.
+    pub time: u64,
 }
-shared!(MapCount, 40, { operations: u64, shape: Shape, ticks: u32, reserved: u32 });
+shared!(MapCount, 40, { operations: u64, shape: Shape, time: u64 });
 
 /// How full a map was as an operation started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

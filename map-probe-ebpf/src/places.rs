@@ -1,7 +1,7 @@
 //! Counts by call site, by stack and by map, beside the types, in bounded tables. What finds no room there is counted too.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::bpf_jiffies64;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::maps::HashMap;
 use map_probe_common::counts::{
     MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SiteKey,
@@ -79,6 +79,6 @@ fn by_map(key: &MapKey, scratch: &Scratch) -> bool {
     atomic::increment(&mut count.operations);
     count.shape = scratch.shape;
     // SAFETY: a helper without arguments.
-    count.ticks = unsafe { bpf_jiffies64() } as u32;
+    count.time = unsafe { bpf_ktime_get_ns() };
     true
 }

@@ -83,6 +83,12 @@ impl Session {
         &self.loaded
     }
 
+    /// How many probe sites there are.
+    #[must_use]
+    pub fn sites(&self) -> usize {
+        sites(&self.planned).count()
+    }
+
     /// Puts the probes in place.
     ///
     /// # Errors
@@ -181,6 +187,7 @@ impl Session {
         let mut info = TargetInfo {
             pid: self.process.pid().cast_signed(),
             exe: self.process.exe().to_owned(),
+            build_id: self.binary.gnu_build_id(),
             go: self.binary.version().text.clone(),
             assumed: self.binary.assumed().map(|go| go.to_string()),
             untested: self.binary.is_untested(),
@@ -201,6 +208,11 @@ impl Session {
         for library in self.libraries.found() {
             info.not_covered
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
+        }
+        if self.libraries.is_full() {
+            let files = "some of the many mapped files".to_owned();
+            info.not_covered
+                .push((files, "they were not looked at".to_owned()));
         }
         info
     }

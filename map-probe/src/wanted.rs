@@ -20,6 +20,8 @@ pub struct Wanted {
     pub ops: Vec<Op>,
     /// Only the map at this address in the target.
     pub map: Option<u64>,
+    /// Neither maps nor call sites: for `cargo xtask bench`, which says what they cost.
+    pub types_alone: bool,
 }
 
 impl Wanted {
@@ -29,8 +31,7 @@ impl Wanted {
         let when = |asked: bool, flag| if asked { flag } else { 0 };
         Options {
             map: self.map.unwrap_or(0),
-            count: SITES
-                | MAPS
+            count: when(!self.types_alone, SITES | MAPS)
                 | when(self.stacks, STACKS)
                 | when(!self.functions.is_empty(), MAPS_BY_CALLER)
                 | when(!self.types.is_empty(), CHOSEN_TYPES),

@@ -42,6 +42,10 @@ pub(super) struct Who {
     #[arg(long, value_name = "N")]
     top: Option<usize>,
 
+    /// Count by type alone
+    #[arg(long, hide = true)]
+    bench_types_alone: bool,
+
     /// What comes first of them
     #[arg(long, value_enum, default_value_t)]
     sort: Sort,
@@ -55,6 +59,7 @@ impl Who {
             functions: self.functions.clone(),
             ops: self.ops.clone(),
             map: self.map,
+            types_alone: self.bench_types_alone,
         }
     }
 

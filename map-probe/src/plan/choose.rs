@@ -51,6 +51,9 @@ pub(super) fn sites(
     Ok(sites)
 }
 
+/// The most calls that evacuate in one function; Go's map functions have one. All functions' sites fit the kernel's table.
+const MAX_GROW_WORK: usize = 8;
+
 struct Chooser<'a> {
     function: &'a MapFunction,
     code: &'a Function<'a>,
@@ -153,6 +156,9 @@ impl Chooser<'_> {
             .collect();
         if calls.is_empty() {
             return Err(Reason::NoGrowWork { name });
+        }
+        if calls.len() > MAX_GROW_WORK {
+            return Err(Reason::TooManyCalls { name });
         }
         calls
             .into_iter()

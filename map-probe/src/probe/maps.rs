@@ -46,7 +46,8 @@ struct Seen {
     first: Duration,
     last: Duration,
     shape: Shape,
-    ticks: u32,
+    /// When it had this shape.
+    time: u64,
     /// Of a Swiss map of several tables, when that was last asked for.
     capacity: Option<u64>,
 }
@@ -78,15 +79,13 @@ impl Maps {
                 first: now,
                 last: now,
                 shape: count.shape,
-                ticks: count.ticks,
+                time: count.time,
                 capacity: None,
             });
         seen.last = now;
-        // The kernel's clock is coarse: of two sights at one tick the fuller is taken, as maps rather grow.
-        let later = count.ticks.wrapping_sub(seen.ticks).cast_signed();
-        if later > 0 || (later == 0 && count.shape.entries >= seen.shape.entries) {
+        if count.time >= seen.time {
             seen.shape = count.shape;
-            seen.ticks = count.ticks;
+            seen.time = count.time;
         }
     }
 
@@ -185,7 +184,7 @@ mod tests {
         MapKey { map, site }
     }
 
-    fn count(operations: u64, entries: u64, ticks: u32) -> MapCount {
+    fn count(operations: u64, entries: u64, time: u64) -> MapCount {
         let shape = Shape {
             entries,
             tables: 1,
@@ -194,8 +193,7 @@ mod tests {
         MapCount {
             operations,
             shape,
-            ticks,
-            reserved: 0,
+            time,
         }
     }
 

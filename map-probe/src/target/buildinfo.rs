@@ -9,15 +9,23 @@ use super::GoVersion;
 use super::elf::Image;
 use super::memory::{self, Region};
 
+// Go 1.18..1.27 debug/buildinfo/buildinfo.go: says "buildInfoMagic = []byte("\xff Go buildinf:")"
 const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
 /// The blob starts at multiples of this many bytes.
+// Go 1.24..1.27 debug/buildinfo/buildinfo.go: const buildInfoAlign = 16
+// Go 1.18..1.23 debug/buildinfo/buildinfo.go: says "buildInfoAlign = 16"
 const ALIGN: u32 = 16;
 /// The version's length lies this far into the blob, the version behind it.
+// Go 1.24..1.27 debug/buildinfo/buildinfo.go: const buildInfoHeaderSize = 32
+// Go 1.18..1.23 debug/buildinfo/buildinfo.go: says "decodeString(data[32:])"
 const VERSION_OFFSET: usize = 32;
 /// Bit of the byte at 15: the strings follow inline.
+// Go 1.18..1.27 cmd/link/internal/ld/data.go: says "|= 2 // signals new pointer-free format"
 const INLINE: u8 = 2;
 /// The most that is read of it. Terraform, with 300 modules, has 30 KiB.
 const MAX_LEN: usize = 4 << 20;
+/// The longest version that is one: with commit, date and experiments they have up to a hundred characters.
+const MAX_VERSION: usize = 512;
 /// How far into a file without sections the blob is looked for; it starts the writable segment.
 const MAX_SCAN: u64 = 64 << 20;
 
@@ -48,7 +56,7 @@ impl BuildInfo {
         Some(value)
     }
 
-    fn parse(blob: &[u8]) -> Option<Self> {
+    pub(super) fn parse(blob: &[u8]) -> Option<Self> {
         if !blob.starts_with(MAGIC) || blob.get(15)? & INLINE == 0 {
             return None;
         }
@@ -56,6 +64,9 @@ impl BuildInfo {
         let (version, rest) = string(rest)?;
         let modinfo = string(rest).map_or(&[][..], |(modinfo, _)| modinfo);
         let raw_version = str::from_utf8(version).ok()?.to_owned();
+        if raw_version.len() > MAX_VERSION || raw_version.contains(char::is_control) {
+            return None;
+        }
         let (version, experiments) = split_version(&raw_version);
         Some(Self {
             version: version.to_owned(),
@@ -100,6 +111,7 @@ fn settings(modinfo: &[u8]) -> Vec<(String, String)> {
 }
 
 fn locate(image: &Image) -> Option<Region> {
+    // Go 1.18..1.27 cmd/link/internal/ld/data.go: section .go.buildinfo
     if let Some(section) = image.section(".go.buildinfo") {
         // In files with a foreign linker's headers the section may hold more than the blob.
         let start = find_magic(image, &section)?;
@@ -194,6 +206,12 @@ mod tests {
         let mut old = blob("go1.17", "");
         old[15] = 0;
         assert_eq!(BuildInfo::parse(&old), None);
+    }
+
+    #[test]
+    fn a_version_that_would_steer_the_terminal_is_none() {
+        assert_eq!(BuildInfo::parse(&blob("go1.23\x1b[2J", "")), None);
+        assert_eq!(BuildInfo::parse(&blob(&"1".repeat(1000), "")), None);
     }
 
     #[test]

@@ -20,11 +20,19 @@ pub type EqualSteps = (u64, Vec<EqualStep>);
 const TYPE_BUDGET: u32 = 4096;
 /// Types looked at while all are flattened. Terraform's 30,000 need a million.
 const BUDGET: u32 = 32 << 20;
+/// The most types that are flattened, and the most steps of all together: what the kernel side gets room for.
+/// Terraform has ______.
+const MAX_PROGRAMS: usize = 1 << 17;
+const MAX_TOTAL_STEPS: usize = 1 << 20;
+/// Looking at a type's name costs as much as looking at this many types at most.
+const NAME_COST: u32 = 512;
 /// How deep types may be nested in one another.
 const MAX_DEPTH: u32 = 24;
 /// The largest type that is flattened: offsets in steps are 32-bit.
 const MAX_SIZE: u64 = 1 << 31;
 /// Bytes of `abi.StructField`.
+// Go 1.18..1.20 runtime/type.go: size structfield = 24
+// Go 1.21..1.27 internal/abi/type.go: size StructField = 24
 const FIELD_LEN: u64 = 24;
 
 /// The steps of every comparable struct and array type that is not compared as
@@ -43,7 +51,7 @@ pub(crate) fn programs(
         return Vec::new();
     };
     let mut programs = Vec::new();
-    let mut budget = BUDGET;
+    let (mut budget, mut total) = (BUDGET, 0);
     let unaligned = region.start.wrapping_neg() % 8;
     for (offset, bytes) in region
         .bytes
@@ -64,7 +72,19 @@ pub(crate) fn programs(
         let before = flat.budget;
         let flattened = flat.add(address, 0, MAX_DEPTH);
         budget -= before - flat.budget;
-        if flattened.is_some() && static_name(region, &range, address).is_some() {
+        if flattened.is_none() {
+            continue;
+        }
+        let name = static_name(region, &range, address);
+        let cost = name
+            .as_ref()
+            .map_or(NAME_COST, |name| name.len() as u32 / 32);
+        budget = budget.saturating_sub(cost);
+        total += flat.steps.len();
+        if programs.len() == MAX_PROGRAMS || total > MAX_TOTAL_STEPS {
+            break;
+        }
+        if name.is_some() {
             programs.push((address, flat.steps));
         }
     }
@@ -143,6 +163,8 @@ impl Flat<'_> {
                 self.push(EqualKind::Float64, offset + 8)
             }
             (kind::INTERFACE, 16) => {
+                // Go 1.18..1.20 runtime/type.go: field interfacetype.mhdr.len = 64
+                // Go 1.21..1.27 internal/abi/type.go: field InterfaceType.Methods.len = 64
                 let methods = memory::word(self.types.region, address.checked_add(64)?)?;
                 let kind = if methods == 0 {
                     EqualKind::EmptyInterface
@@ -158,7 +180,11 @@ impl Flat<'_> {
     }
 
     fn array(&mut self, address: u64, offset: u64, size: u64, depth: u32) -> Option<()> {
+        // Go 1.18..1.20 runtime/type.go: field arraytype.elem = 48
+        // Go 1.21..1.27 internal/abi/type.go: field ArrayType.Elem = 48
         let element = memory::word(self.types.region, address.checked_add(48)?)?;
+        // Go 1.18..1.20 runtime/type.go: field arraytype.len = 64
+        // Go 1.21..1.27 internal/abi/type.go: field ArrayType.Len = 64
         let len = memory::word(self.types.region, address.checked_add(64)?)?;
         let stride = self.types.at(element)?.size;
         if stride.checked_mul(len)? != size {
@@ -176,7 +202,11 @@ impl Flat<'_> {
     }
 
     fn fields(&mut self, address: u64, offset: u64, size: u64, depth: u32) -> Option<()> {
+        // Go 1.18..1.20 runtime/type.go: field structtype.fields.data = 56
+        // Go 1.21..1.27 internal/abi/type.go: field StructType.Fields.data = 56
         let list = memory::word(self.types.region, address.checked_add(56)?)?;
+        // Go 1.18..1.20 runtime/type.go: field structtype.fields.len = 64
+        // Go 1.21..1.27 internal/abi/type.go: field StructType.Fields.len = 64
         let count = memory::word(self.types.region, address.checked_add(64)?)?;
         let mut end = 0;
         for index in 0..count {
@@ -198,7 +228,13 @@ impl Flat<'_> {
     /// `Name`, `Typ` and `Offset` of an `abi.StructField`.
     fn field(&self, address: u64) -> Option<[u64; 3]> {
         let bytes = self.types.region.from(address)?;
+        // Go 1.19..1.20 runtime/type.go: field structfield.offset = 16
+        // Go 1.21..1.27 internal/abi/type.go: field StructField.Offset = 16
         let offset = u64_in(bytes, 16)?.checked_shr(self.types.field_offset_shift)?;
+        // Go 1.18..1.20 runtime/type.go: field structfield.name = 0
+        // Go 1.18..1.20 runtime/type.go: field structfield.typ = 8
+        // Go 1.21..1.27 internal/abi/type.go: field StructField.Name = 0
+        // Go 1.21..1.27 internal/abi/type.go: field StructField.Typ = 8
         Some([u64_in(bytes, 0)?, u64_in(bytes, 8)?, offset])
     }
 
@@ -207,6 +243,8 @@ impl Flat<'_> {
         let &[_, len, first, ..] = self.types.region.from(name)? else {
             return None;
         };
+        // Go 1.19..1.20 runtime/type.go: (name).isBlank has "return l == 1 && *n.data(2) == '_'"
+        // Go 1.21..1.27 internal/abi/type.go: (Name).IsBlank has "return l == 1 && *n.Data(2) == '_'"
         Some(len == 1 && first == b'_')
     }
 

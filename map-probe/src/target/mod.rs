@@ -3,11 +3,14 @@
 //! Everything here is read from an untrusted file or process: bounded, checked, never a panic.
 
 mod binary;
+mod buildid;
 mod buildinfo;
 mod directory;
 mod elf;
 mod equal;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod go;
 mod libraries;
 mod lines;
@@ -15,7 +18,7 @@ mod memory;
 mod moduledata;
 mod pclntab;
 mod process;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod types;
 

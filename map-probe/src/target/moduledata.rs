@@ -7,9 +7,12 @@ use super::memory::{self, u64_in};
 use super::pclntab::Header;
 
 /// The section that holds nothing else, since Go 1.26.
+// Go 1.26..1.27 cmd/link/internal/ld/data.go: section .go.module
 const SECTION: &str = ".go.module";
 /// Enough of it for every field that is read.
 const LEN: usize = 512;
+/// Places that look like its beginning and are tried.
+const MAX_CANDIDATES: u32 = 64;
 
 /// Offsets of the fields in Go's `runtime.moduledata`, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +48,16 @@ impl ModuleData {
             data.is_plausible(image).then_some(data)
         };
         let by_section = image.section(SECTION).and_then(|section| at(section.start));
+        let mut candidates = MAX_CANDIDATES;
         by_section.or_else(|| {
             let writable = image.segments().iter().filter(|segment| segment.writable);
             writable.into_iter().find_map(|segment| {
                 image.scan(&segment.addresses, 8, 16, |address, bytes| {
-                    match begins(bytes, table).and_then(|()| at(address)) {
-                        Some(data) => ControlFlow::Break(data),
-                        None => ControlFlow::Continue(()),
+                    if begins(bytes, table).is_none() || candidates == 0 {
+                        return ControlFlow::Continue(());
                     }
+                    candidates -= 1;
+                    at(address).map_or(ControlFlow::Continue(()), ControlFlow::Break)
                 })
             })
         })
@@ -61,6 +66,7 @@ impl ModuleData {
     fn parse(bytes: &[u8], table: &Header, layout: &ModuleLayout) -> Option<Self> {
         begins(bytes, table)?;
         Some(Self {
+            // Go 1.18..1.27 runtime/symtab.go: says "text, etext uintptr"
             text: u64_in(bytes, layout.text)?..u64_in(bytes, layout.text + 8)?,
             types: u64_in(bytes, layout.types)?..u64_in(bytes, layout.etypes)?,
             gofunc: u64_in(bytes, layout.gofunc)?,
@@ -82,6 +88,9 @@ impl ModuleData {
 
 /// `pcHeader` and `funcnametab` (its data pointer): the first two words in every version.
 fn begins(bytes: &[u8], table: &Header) -> Option<()> {
-    let matches = u64_in(bytes, 0)? == table.address && u64_in(bytes, 8)? == table.names.start;
-    matches.then_some(())
+    // Go 1.18..1.27 runtime/symtab.go: field moduledata.pcHeader = 0
+    let table_matches = u64_in(bytes, 0)? == table.address;
+    // Go 1.18..1.27 runtime/symtab.go: field moduledata.funcnametab.data = 8
+    let names_match = u64_in(bytes, 8)? == table.names.start;
+    (table_matches && names_match).then_some(())
 }

@@ -9,6 +9,7 @@ use crate::report::counts::{Frame, MapRows, Rows, SiteRows};
 use crate::report::model::Report;
 use crate::report::ranked::Sort;
 use crate::report::summary::Summary;
+use crate::report::words;
 
 /// Rows of a table in a report of the whole run, if nothing else is asked for.
 const ROWS: usize = 10;
@@ -21,7 +22,7 @@ const FRAMES: usize = 8;
 pub(super) fn types(report: &Report, style: Style) -> String {
     let rows = report.counts.by_type.iter().map(|of_type| Row {
         name: of_type.name.clone(),
-        unknown: "type unknown",
+        unknown: words::UNKNOWN_TYPE,
         rows: &of_type.rows,
         details: Vec::new(),
     });
@@ -101,7 +102,7 @@ fn place(frame: &Frame) -> String {
 }
 
 fn site_details(site: &SiteRows, style: Style) -> String {
-    let typ = site.typ.as_deref().unwrap_or("type unknown");
+    let typ = site.typ.as_deref().unwrap_or(words::UNKNOWN_TYPE);
     let place = first(site).map(place);
     joined([place, Some(typ.to_owned()), excess(&site.rows)], style)
 }

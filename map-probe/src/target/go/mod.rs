@@ -181,6 +181,13 @@ fn supported() -> String {
     runs.join(" and ")
 }
 
+/// The facts of every version and experiment.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn every() -> impl Iterator<Item = &'static GoFacts> {
+    let by_experiment = [&classic::GO_1_24, &classic::GO_1_25, &swiss::GO_1_27_SPLIT];
+    SUPPORTED.into_iter().chain(by_experiment)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,11 +203,6 @@ mod tests {
             settings: Vec::new(),
         };
         facts(&info, "app", None).map(|found| found.facts.maps.name)
-    }
-
-    fn every() -> impl Iterator<Item = &'static GoFacts> {
-        let by_experiment = [&classic::GO_1_24, &classic::GO_1_25, &swiss::GO_1_27_SPLIT];
-        SUPPORTED.into_iter().chain(by_experiment)
     }
 
     #[test]
