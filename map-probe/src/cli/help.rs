@@ -30,6 +30,7 @@ How to read a report:
   depth    buckets or groups examined before the operation ended; the first is depth 1. A
            bucket allocated at the end was not examined. An insert that makes its map grow is
            one operation, with the depth of its first search.
+  excess   the sum of depth - 1: probes that better hashing or sizing would save
   p99      99% of the operations have this depth or less (p50, p90 and p999 likewise)
 
 Quality: operations that were seen and yet are in no row. All zero: the counts are exact.

@@ -42,6 +42,18 @@ const WHOLE: &str = "\
   map[int]bool                                  34,222        1.12      2      2
   type unknown                                      15       40.00     40     40
 
+  call sites                                     count  depth mean    p99    max
+  main.(*Cache).Get                          1,192,370        1.04      2     20
+    cache.go:42 · map[string]*main.Order · 50,475 excess probes
+    inlined in main.serve main.go:118
+  call site unknown                             30,000        1.00      1      1
+    map[int]bool
+
+  maps                                           count  depth mean    p99    max
+  0xc000123400                               1,040,025        1.04      2     20
+    map[string]*main.Order · 95,000 of 114,688 slots (83%) · 40,475 excess probes
+  maps that found no room in the table         142,345        1.00      1      1
+
   small maps  lookup 76 hit (not all: some end before they reach a probe)
   quality     6 operations seen but in no row:
               3 faults (memory of the target could not be read)
@@ -90,6 +102,18 @@ const EXACT: &str = "\
 
   types of these maps                            count  depth mean    p99    max
   map[string]*main.Order                     1,200,330        1.06      2     20
+
+  call sites                                     count  depth mean    p99    max
+  main.(*Cache).Get                          1,192,370        1.04      2     20
+    cache.go:42 | map[string]*main.Order | 50,475 excess probes
+    inlined in main.serve main.go:118
+  call site unknown                             30,000        1.00      1      1
+    map[int]bool
+
+  maps                                           count  depth mean    p99    max
+  0xc000123400                               1,040,025        1.04      2     20
+    map[string]*main.Order | 95,000 of 114,688 slots (83%) | 40,475 excess probes
+  maps that found no room in the table         142,345        1.00      1      1
 
   small maps  lookup 76 hit
   quality     all operations counted exactly
