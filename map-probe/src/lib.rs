@@ -3,8 +3,10 @@
 //! `ARCHITECTURE.md` follows one operation from the trap to the screen through these modules.
 
 pub mod cli;
+mod dashboard;
 pub mod error;
 pub mod kernel_log;
+mod messages;
 pub mod object;
 pub mod output;
 pub mod plan;

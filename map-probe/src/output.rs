@@ -19,6 +19,8 @@ pub enum Format {
     Json,
     /// For programs that follow along: one document a line per interval, and one for the whole run.
     Ndjson,
+    /// For people: the live dashboard, and after it the whole run as text. A file gets the whole run as JSON.
+    Tui,
 }
 
 /// Writes reports, each at once.
@@ -30,6 +32,8 @@ pub struct Emitter {
     name: String,
     /// Nobody reads any more.
     gone: bool,
+    /// The file of a run with a dashboard.
+    beside: Option<Box<Self>>,
 }
 
 impl Emitter {
@@ -38,7 +42,12 @@ impl Emitter {
     /// # Errors
     /// When the file cannot be written.
     pub fn open(format: Format, file: Option<&Path>) -> Result<Self, Failure> {
-        let unicode = utf8_locale(|name| env::var(name).ok());
+        let unicode = unicode();
+        if format == Format::Tui && file.is_some() {
+            let mut screen = Self::open(format, None)?;
+            screen.beside = Some(Box::new(Self::open(Format::Json, file)?));
+            return Ok(screen);
+        }
         let Some(path) = file else {
             let style = style_of_stdout(unicode);
             return Ok(Self::new(
@@ -74,6 +83,7 @@ impl Emitter {
             out: Box::new(BufWriter::new(out)),
             name: name.to_owned(),
             gone: false,
+            beside: None,
         }
     }
 
@@ -88,7 +98,7 @@ impl Emitter {
             Format::Text => {
                 self.write(|out, style| out.write_all(text::interval(report, style).as_bytes()))
             }
-            Format::Json => Ok(ControlFlow::Continue(())),
+            Format::Json | Format::Tui => Ok(ControlFlow::Continue(())),
             Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
         }
     }
@@ -98,8 +108,15 @@ impl Emitter {
     /// # Errors
     /// When it cannot be written for any other reason, such as a full disk.
     pub fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        if let Some(beside) = &mut self.beside {
+            beside.finish(report)?;
+        }
+        if self.format == Format::Tui {
+            // The terminal may have another size by now.
+            self.style = style_of_stdout(self.style.unicode);
+        }
         let written = match self.format {
-            Format::Text => {
+            Format::Text | Format::Tui => {
                 self.write(|out, style| out.write_all(text::whole_run(report, style).as_bytes()))
             }
             Format::Json => self.write(|out, _| json::write_document(out, report)),
@@ -137,6 +154,22 @@ impl Emitter {
 /// Wider lines are harder to read.
 const WIDEST: usize = 100;
 
+/// Whether standard output can show colours, if it is a terminal.
+pub(crate) fn colour() -> bool {
+    colour_wanted(|name| env::var(name).ok())
+}
+
+/// Whether the locale has characters beyond ASCII.
+pub(crate) fn unicode() -> bool {
+    utf8_locale(|name| env::var(name).ok())
+}
+
+/// Whether standard output is a terminal that a dashboard can be drawn on.
+pub(crate) fn is_screen() -> bool {
+    io::stdout().is_terminal()
+        && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
 fn style_of_stdout(unicode: bool) -> text::Style {
     let stdout = io::stdout();
     let plain = text::Style::plain(unicode);
@@ -148,7 +181,7 @@ fn style_of_stdout(unicode: bool) -> text::Style {
     });
     text::Style {
         width,
-        colour: colour_wanted(|name| env::var(name).ok()),
+        colour: colour(),
         unicode,
     }
 }

@@ -1,7 +1,7 @@
 //! A run: attach, report every interval until the end, report the whole.
 
 use std::future::pending;
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
@@ -12,10 +12,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::cli::{Bench, Probe, Target};
+use crate::dashboard::{Live, Wish};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
-use crate::output::{Emitter, Format};
-use crate::probe::{Held, Program};
+use crate::messages::say;
+use crate::output::{self, Emitter, Format};
+use crate::probe::{CommandOutput, Held, Program};
 use crate::report::model::{Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::session::Session;
@@ -34,9 +36,16 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
     let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
-    let mut signals = Signals::new()?;
+    let with_dashboard = request.format == Format::Tui;
+    let mut signals = Signals::new(with_dashboard)?;
+    let mut written = None;
     let mut command = match &request.target {
-        Target::Command(command) => Some(Held::start(command)?),
+        Target::Command(command) => {
+            if with_dashboard {
+                written = Some(CommandOutput::new()?);
+            }
+            Some(Held::start(command, written.as_ref())?)
+        }
         Target::Pid(_) => None,
     };
     let pid = match (&request.target, &command) {
@@ -59,6 +68,11 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let start = Instant::now();
     let mut progress = Progress::new(session.info());
     announce(&progress.target);
+    let mut live = Live::none();
+    if with_dashboard {
+        let nothing = progress.whole(Counts::default(), Duration::ZERO);
+        live = Live::start(nothing, output::colour(), output::unicode())?;
+    }
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -68,16 +82,33 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = until(request.duration);
     tokio::pin!(end);
+    let mut target_ended = false;
     loop {
         tokio::select! {
             () = signals.any() => break,
-            () = exit.happens() => break,
+            () = exit.happens() => {
+                target_ended = true;
+                break;
+            }
             () = &mut end => break,
-            () = log.flushed() => continue,
+            () = log.flushed() => {
+                live.messages()?;
+                continue;
+            }
+            wish = live.input() => match wish? {
+                Wish::GoOn => continue,
+                Wish::End => break,
+            },
             _ = ticks.tick() => {}
         }
         let counts = session.read()?;
         progress.target = session.info();
+        if live.is_on() {
+            let seconds = start.elapsed();
+            let run = progress.whole(counts.clone(), seconds);
+            live.show(&progress.interval(counts, seconds), &run)?;
+            continue;
+        }
         let report = progress.interval(counts, start.elapsed());
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
@@ -89,19 +120,39 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let counts = session.read()?;
     progress.target = session.info();
     log.flush();
+    if target_ended && live.is_on() {
+        let run = progress.whole(counts.clone(), seconds);
+        live.show(&progress.interval(counts.clone(), seconds), &run)?;
+        live.target_ended()?;
+        // Until the user has seen enough.
+        loop {
+            tokio::select! {
+                () = signals.any() => break,
+                () = &mut end => break,
+                wish = live.input() => if wish? == Wish::End { break },
+            }
+        }
+    }
+    // The screen is for the report again.
+    drop(live);
     // A text reader who has seen no interval does not need one that is the whole run.
     if progress.reported || request.format != Format::Text {
         // A reader who is gone is told nothing more, by `finish` either.
         let _ = emitter.interval(&progress.interval(counts.clone(), seconds))?;
     }
     emitter.finish(&progress.whole(counts, seconds))?;
+    let mut still_runs = false;
     if let Some(command) = &mut command
         && !command.has_ended()
     {
+        still_runs = true;
         say(&format!(
             "the command still runs, as process {}",
             command.pid()
         ));
+    }
+    if let Some(note) = written.and_then(|mut written| written.note(still_runs)) {
+        say(&note);
     }
     Ok(())
 }
@@ -178,11 +229,6 @@ fn announce(target: &TargetInfo) {
     }
 }
 
-fn say(line: &str) {
-    // Nobody listens: nothing to be done about it.
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 async fn until(duration: Option<Duration>) {
     match duration {
         Some(duration) => sleep(duration).await,
@@ -194,20 +240,38 @@ async fn until(duration: Option<Duration>) {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Ends that would leave a dashboard on the terminal: SIGHUP and SIGQUIT.
+    with_dashboard: Option<(Signal, Signal)>,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    fn new(with_dashboard: bool) -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(failed_to_wait);
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed_to_wait)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed_to_wait)?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            with_dashboard: if with_dashboard {
+                Some((listen(SignalKind::hangup())?, listen(SignalKind::quit())?))
+            } else {
+                None
+            },
         })
     }
 
     async fn any(&mut self) {
+        let more = async {
+            match &mut self.with_dashboard {
+                None => pending().await,
+                Some((hangup, quit)) => tokio::select! {
+                    _ = hangup.recv() => {}
+                    _ = quit.recv() => {}
+                },
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = more => {}
         }
     }
 }

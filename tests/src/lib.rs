@@ -10,3 +10,4 @@ pub mod oracle;
 pub mod profiler;
 pub mod report;
 pub mod target;
+pub mod tmux;
