@@ -9,6 +9,7 @@ pub mod kernel_log;
 mod messages;
 pub mod object;
 pub mod output;
+pub mod own;
 pub mod plan;
 pub mod probe;
 pub mod report;

@@ -16,9 +16,10 @@ use crate::dashboard::{Live, Wish};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
 use crate::messages::say;
-use crate::output::{self, Emitter, Format};
-use crate::probe::{CommandOutput, Held, Program};
-use crate::report::model::{Counts, Mode, Report, TargetInfo};
+use crate::output::{Emitter, Format};
+use crate::own;
+use crate::probe::{Attached, CommandOutput, Held, Program};
+use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::session::Session;
 
@@ -38,41 +39,37 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
     let with_dashboard = request.format == Format::Tui;
     let mut signals = Signals::new(with_dashboard)?;
-    let mut written = None;
+    let written = match &request.target {
+        Target::Command(_) if with_dashboard => Some(CommandOutput::new()?),
+        _ => None,
+    };
     let mut command = match &request.target {
-        Target::Command(command) => {
-            if with_dashboard {
-                written = Some(CommandOutput::new()?);
-            }
-            Some(Held::start(command, written.as_ref())?)
-        }
+        Target::Command(command) => Some(Held::start(command, written.as_ref())?),
         Target::Pid(_) => None,
     };
-    let pid = match (&request.target, &command) {
-        (_, Some(held)) => held.pid(),
-        (Target::Pid(pid), None) => pid.cast_unsigned(),
-        (Target::Command(_), None) => 0,
-    };
+    let pid = pid(&request.target, command.as_ref());
     let program = if request.bench.is_some() {
         Program::Empty
     } else {
         Program::Walk
     };
-    let mut session = Session::prepare(pid, program, request.verbosity)?;
+    let mut session = Session::prepare(
+        pid,
+        program,
+        request.verbosity,
+        request.assumptions.assume_go,
+    )?;
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
-    let attached = match &request.bench {
-        Some(Bench::EmptyAt(address)) => session.attach_at_address(*address)?,
-        Some(Bench::Empty) | None => session.attach()?,
-    };
+    let attached = attach(&session, request.bench.as_ref())?;
     let start = Instant::now();
     let mut progress = Progress::new(session.info());
     announce(&progress.target);
-    let mut live = Live::none();
-    if with_dashboard {
-        let nothing = progress.whole(Counts::default(), Duration::ZERO);
-        live = Live::start(nothing, output::colour(), output::unicode())?;
-    }
+    let mut live = if with_dashboard {
+        Live::start(progress.whole(Counts::default(), Duration::ZERO))?
+    } else {
+        Live::none()
+    };
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -103,13 +100,12 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         }
         let counts = session.read()?;
         progress.target = session.info();
-        if live.is_on() {
-            let seconds = start.elapsed();
-            let run = progress.whole(counts.clone(), seconds);
-            live.show(&progress.interval(counts, seconds), &run)?;
-            continue;
-        }
-        let report = progress.interval(counts, start.elapsed());
+        let seconds = start.elapsed();
+        let run = live
+            .is_on()
+            .then(|| progress.whole(counts.clone(), seconds));
+        let report = progress.interval(counts, seconds);
+        live.show(&report, run)?;
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
@@ -122,15 +118,12 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     log.flush();
     if target_ended && live.is_on() {
         let run = progress.whole(counts.clone(), seconds);
-        live.show(&progress.interval(counts.clone(), seconds), &run)?;
+        live.show(&progress.interval(counts.clone(), seconds), Some(run))?;
         live.target_ended()?;
-        // Until the user has seen enough.
-        loop {
-            tokio::select! {
-                () = signals.any() => break,
-                () = &mut end => break,
-                wish = live.input() => if wish? == Wish::End { break },
-            }
+        tokio::select! {
+            () = signals.any() => {}
+            () = &mut end => {}
+            seen = live.until_left() => seen?,
         }
     }
     // The screen is for the report again.
@@ -141,20 +134,36 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         let _ = emitter.interval(&progress.interval(counts.clone(), seconds))?;
     }
     emitter.finish(&progress.whole(counts, seconds))?;
-    let mut still_runs = false;
-    if let Some(command) = &mut command
-        && !command.has_ended()
-    {
-        still_runs = true;
-        say(&format!(
-            "the command still runs, as process {}",
-            command.pid()
-        ));
+    take_leave(command, written);
+    Ok(())
+}
+
+fn pid(target: &Target, command: Option<&Held>) -> u32 {
+    match (target, command) {
+        (_, Some(held)) => held.pid(),
+        (Target::Pid(pid), None) => pid.cast_unsigned(),
+        (Target::Command(_), None) => 0,
     }
-    if let Some(note) = written.and_then(|mut written| written.note(still_runs)) {
+}
+
+fn attach(session: &Session, bench: Option<&Bench>) -> Result<Attached, Failure> {
+    match bench {
+        Some(Bench::EmptyAt(address)) => session.attach_at_address(*address),
+        Some(Bench::Empty) | None => session.attach(),
+    }
+}
+
+/// Says what is left of a command, and where it wrote.
+fn take_leave(command: Option<Held>, written: Option<CommandOutput>) {
+    let still_running =
+        command.and_then(|mut command| (!command.has_ended()).then(|| command.pid()));
+    if let Some(pid) = still_running {
+        say(&format!("the command still runs, as process {pid}"));
+    }
+    let note = written.and_then(|mut written| written.note(still_running.is_some()));
+    if let Some(note) = note {
         say(&note);
     }
-    Ok(())
 }
 
 /// What has been reported so far.
@@ -162,6 +171,8 @@ struct Progress {
     target: TargetInfo,
     counts: Counts,
     until: Duration,
+    /// Our own CPU time at the last report.
+    cpu: Duration,
     reported: bool,
 }
 
@@ -171,18 +182,18 @@ impl Progress {
             target,
             counts: Counts::default(),
             until: Duration::ZERO,
+            cpu: own::cpu_time(),
             reported: false,
         }
     }
 
     /// The report of the time since the last one.
     fn interval(&mut self, counts: Counts, until: Duration) -> Report {
-        let report = self.report(
-            counts.since(&self.counts),
-            until.saturating_sub(self.until),
-            until,
-            false,
-        );
+        let cpu = own::cpu_time();
+        let length = until.saturating_sub(self.until);
+        let spent = cpu.saturating_sub(self.cpu);
+        let report = self.report(counts.since(&self.counts), (length, until), spent, false);
+        self.cpu = cpu;
         self.counts = counts;
         self.until = until;
         self.reported = true;
@@ -190,10 +201,29 @@ impl Progress {
     }
 
     fn whole(&self, counts: Counts, until: Duration) -> Report {
-        self.report(counts, until, until, true)
+        self.report(counts, (until, until), own::cpu_time(), true)
     }
 
-    fn report(&self, counts: Counts, length: Duration, until: Duration, is_final: bool) -> Report {
+    /// `cpu` is our own time for it: for the whole run all since our start, so that getting ready is in it.
+    fn report(
+        &self,
+        counts: Counts,
+        (length, until): (Duration, Duration),
+        cpu: Duration,
+        is_final: bool,
+    ) -> Report {
+        let cost = Cost {
+            windows: 1,
+            traps: counts
+                .operations
+                .total()
+                .saturating_add(counts.quality.missing()),
+            ns_per_trap: None,
+            slowdown: None,
+            bound: None,
+            cpu_seconds: cpu.as_secs_f64(),
+            resident_bytes: own::resident_bytes(),
+        };
         Report {
             target: self.target.clone(),
             is_final,
@@ -203,7 +233,7 @@ impl Progress {
             // Lookups on small maps end before they reach a probe, in every version supported.
             small_counted: false,
             mode: Mode::Trace,
-            cost: None,
+            cost: Some(cost),
             counts,
         }
     }
@@ -215,6 +245,7 @@ fn announce(target: &TargetInfo) {
         pid,
         exe,
         go,
+        assumed,
         untested,
         layout,
         covered,
@@ -224,6 +255,9 @@ fn announce(target: &TargetInfo) {
         "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions",
         covered.len()
     ));
+    if let Some(assumed) = assumed {
+        say(&format!("note: {}", words::assumed(go, assumed)));
+    }
     if *untested {
         say(&format!("note: {go} is untested: {}", words::UNTESTED));
     }

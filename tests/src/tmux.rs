@@ -50,10 +50,11 @@ impl Tmux {
     ) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let quoted: Vec<_> = command.iter().map(|word| quote(word)).collect();
-        let exports: String = variables
+        let exports: Vec<_> = variables
             .iter()
             .map(|(name, value)| format!("export {name}={}\n", quote(value)))
             .collect();
+        let exports = exports.concat();
         let script = format!(
             "trap : INT QUIT\nexport LC_ALL=C.UTF-8\n{exports}stty -a > before\n\
              sh -c 'echo $$ > pid; exec \"$@\"' sh {}\n\

@@ -145,12 +145,10 @@ fn signals_and_ctrl_c_give_the_terminal_back_and_the_report() -> Result<()> {
     let mut target = Target::waiting(Go::V1_23, &["-workload", "small"])?;
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT] {
         let tmux = dashboard(&target.pid(), &[], &[])?;
-        // SAFETY: kill has no memory effects; the shell has not waited for the process, which waits for signals.
-        ensure!(
-            unsafe { libc::kill(tmux.pid()?, signal) } == 0,
-            "{}",
-            std::io::Error::last_os_error()
-        );
+        let pid = tmux.pid()?;
+        // SAFETY: kill has no memory effects; the shell has not waited for the process, so the id is still its own.
+        let sent = unsafe { libc::kill(pid, signal) };
+        ensure!(sent == 0, "{}", std::io::Error::last_os_error());
         let left = tmux.expect_the_terminal_as_it_was()?;
         ensure!(
             left.contains("whole run"),

@@ -171,3 +171,22 @@ fn the_definition_of_the_command_line_is_sound() {
     use clap::CommandFactory;
     CommandLine::command().debug_assert();
 }
+
+#[test]
+fn the_version_to_assume_is_one_that_is_known() {
+    let version = |probe: Probe| probe.assumptions.assume_go.map(|go| go.to_string());
+    assert_eq!(version(probe("map-probe --pid 1")), None);
+    let assumed = probe("map-probe --pid 1 --assume-go go1.27.3");
+    assert_eq!(version(assumed).as_deref(), Some("go1.27"));
+    let Ok(Request::Sites(sites)) = parsed("map-probe sites ./server --assume-go 1.23") else {
+        panic!("not understood");
+    };
+    assert!(sites.assumptions.assume_go.is_some());
+    for unknown in ["1.17", "1.99", "devel"] {
+        let story = refused(&format!("map-probe --pid 1 --assume-go {unknown}"));
+        assert!(
+            story.contains("hint: write one of Go 1.18 to 1.27"),
+            "{story}"
+        );
+    }
+}

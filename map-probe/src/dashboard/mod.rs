@@ -22,6 +22,7 @@ use self::terminal::Screen;
 use self::view::Look;
 use crate::error::{Failure, Status};
 use crate::messages;
+use crate::output;
 use crate::report::model::Report;
 
 /// What the user wants of the run.
@@ -54,7 +55,7 @@ impl Live {
     ///
     /// # Errors
     /// There is no terminal to take.
-    pub(crate) fn start(report: Report, colour: bool, unicode: bool) -> Result<Self, Failure> {
+    pub(crate) fn start(report: Report) -> Result<Self, Failure> {
         let screen = Screen::take().map_err(|error| {
             Failure::new(Status::Usage, "cannot show the dashboard on this terminal")
                 .caused_by(error)
@@ -64,7 +65,10 @@ impl Live {
             screen,
             keys: Some(EventStream::new()),
             state: State::new(report),
-            look: Look { colour, unicode },
+            look: Look {
+                colour: output::colour(),
+                unicode: output::unicode(),
+            },
         };
         dashboard.draw()?;
         Ok(Self(Some(dashboard)))
@@ -79,12 +83,12 @@ impl Live {
     ///
     /// # Errors
     /// The terminal is gone.
-    pub(crate) fn show(&mut self, interval: &Report, run: &Report) -> Result<(), Failure> {
-        let Some(dashboard) = &mut self.0 else {
+    pub(crate) fn show(&mut self, interval: &Report, run: Option<Report>) -> Result<(), Failure> {
+        let (Some(dashboard), Some(run)) = (&mut self.0, run) else {
             return Ok(());
         };
         dashboard.hear();
-        let reports = Box::new((interval.clone(), run.clone()));
+        let reports = Box::new((interval.clone(), run));
         dashboard.state.update(Event::Reports(reports));
         dashboard.draw()
     }
@@ -125,6 +129,15 @@ impl Live {
             None => pending().await,
             Some(dashboard) => dashboard.input().await,
         }
+    }
+
+    /// Waits until the user has seen enough; forever if there is no dashboard.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub(crate) async fn until_left(&mut self) -> Result<(), Failure> {
+        while self.input().await? == Wish::GoOn {}
+        Ok(())
     }
 }
 

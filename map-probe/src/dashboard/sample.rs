@@ -34,15 +34,15 @@ pub(super) fn report() -> Report {
             entries,
             capacity: 2048,
         }),
-        first_seen: Duration::from_millis(1000),
-        last_seen: Duration::from_millis(10_000),
+        first_seen: Duration::from_secs(1),
+        last_seen: Duration::from_secs(10),
         rows: rows.clone(),
     };
     let mut rest = map(0, ORDERS, 0, &bools);
     (rest.address, rest.typ, rest.size) = (None, None, None);
     let by_map = vec![
-        map(0xc000_1234_00, ORDERS, 1500, &orders),
-        map(0xc000_7777_00, "map[int]bool", 40, &bools),
+        map(0xc0_0012_3400, ORDERS, 1500, &orders),
+        map(0xc0_0077_7700, "map[int]bool", 40, &bools),
         rest,
     ];
     let site = |frames: &[&Frame], typ: &str, rows: &Rows| SiteRows {
@@ -92,6 +92,10 @@ pub(super) fn state() -> State {
     for number in 1..=INTERVALS {
         let mut interval = report();
         interval.seconds = 2.5;
+        interval.cost = interval.cost.map(|cost| Cost {
+            cpu_seconds: 0.01,
+            ..cost
+        });
         interval.attached_seconds = 2.5;
         interval.until_seconds = 2.5 * number as f64;
         state.update(Event::Reports(Box::new((interval, report()))));

@@ -53,6 +53,11 @@ impl Data {
         self.whole = (*self.run).clone();
     }
 
+    /// The whole run, whatever was reset.
+    pub(crate) fn run(&self) -> &Report {
+        &self.run
+    }
+
     /// When the last reset was, in seconds since the probes were in place.
     pub(crate) fn reset_seconds(&self) -> Option<f64> {
         self.reset_at.as_ref().map(|report| report.until_seconds)

@@ -6,7 +6,7 @@ use map_probe_common::op::{Op, Outcome};
 use super::list::Sort;
 use super::{Cursor, Effect, Kind, Scope, State, Tab};
 
-/// Rows that PageUp and PageDown go.
+/// Rows that `PageUp` and `PageDown` go.
 const PAGE: usize = 10;
 /// Letters of a filter.
 const LONGEST_FILTER: usize = 100;
@@ -53,7 +53,7 @@ impl State {
             KeyCode::Char('e') => return Effect::Export,
             KeyCode::Char('?') | KeyCode::F(1) => (self.help, self.scroll) = (true, 0),
             KeyCode::Tab | KeyCode::Right | KeyCode::Char('l') => {
-                self.go_to((self.tab + 1) % Tab::ALL.len())
+                self.go_to((self.tab + 1) % Tab::ALL.len());
             }
             KeyCode::BackTab | KeyCode::Left | KeyCode::Char('h') => {
                 self.go_to((self.tab + Tab::ALL.len() - 1) % Tab::ALL.len());
@@ -72,8 +72,8 @@ impl State {
             KeyCode::Char('S') => self.choice.reversed = !self.choice.reversed,
             KeyCode::Char('o') => self.next_kind(1),
             KeyCode::Char('O') => self.next_kind(KINDS.len() - 1),
-            KeyCode::Char('x') => self.exact = !self.exact,
-            KeyCode::Char('b') => self.logarithmic = !self.logarithmic,
+            KeyCode::Char('x') => self.bars.exact = !self.bars.exact,
+            KeyCode::Char('b') => self.bars.logarithmic = !self.bars.logarithmic,
             KeyCode::Char('w') => {
                 self.scope = match self.scope {
                     Scope::Whole => Scope::Interval,
@@ -99,7 +99,7 @@ impl State {
             KeyCode::Down | KeyCode::Char('j') => self.scroll = self.scroll.saturating_add(1),
             KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
             KeyCode::PageDown | KeyCode::Char(' ') => {
-                self.scroll = self.scroll.saturating_add(PAGE)
+                self.scroll = self.scroll.saturating_add(PAGE);
             }
             KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(PAGE),
             KeyCode::Home | KeyCode::Char('g') => self.scroll = 0,
@@ -120,7 +120,7 @@ impl State {
                 self.choice.filter.pop();
             }
             KeyCode::Char(letter) if self.choice.filter.len() < LONGEST_FILTER => {
-                self.choice.filter.push(letter)
+                self.choice.filter.push(letter);
             }
             _ => {}
         }

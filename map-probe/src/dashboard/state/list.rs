@@ -253,10 +253,8 @@ pub(crate) fn related(to: &Subject, row: &Subject) -> bool {
         return false;
     }
     match (to, row) {
-        (Subject::Site(Some(site), _), Subject::Stack(Some(stack), _)) => {
-            site.first() == stack.first()
-        }
-        (Subject::Stack(Some(stack), _), Subject::Site(Some(site), _)) => {
+        (Subject::Site(Some(site), _), Subject::Stack(Some(stack), _))
+        | (Subject::Stack(Some(stack), _), Subject::Site(Some(site), _)) => {
             site.first() == stack.first()
         }
         (Subject::Site(..), Subject::Stack(..)) | (Subject::Stack(..), Subject::Site(..)) => false,

@@ -97,6 +97,15 @@ pub(crate) enum Effect {
     Export,
 }
 
+/// How histograms are drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bars {
+    /// Every depth for itself, instead of powers of two.
+    pub(crate) exact: bool,
+    /// Bars by the logarithm of their counts.
+    pub(crate) logarithmic: bool,
+}
+
 /// The row that is marked in a table.
 #[derive(Clone, Debug, Default)]
 struct Cursor {
@@ -115,10 +124,7 @@ pub(crate) struct State {
     pub(crate) tab: usize,
     pub(crate) scope: Scope,
     pub(crate) choice: Choice,
-    /// Every depth for itself, instead of powers of two.
-    pub(crate) exact: bool,
-    /// Bars by the logarithm of their counts.
-    pub(crate) logarithmic: bool,
+    pub(crate) bars: Bars,
     /// Intervals per column.
     pub(crate) zoom: usize,
     /// The filter is being written; this was it before.
@@ -145,8 +151,7 @@ impl State {
             tab: 0,
             scope: Scope::Whole,
             choice: Choice::default(),
-            exact: false,
-            logarithmic: false,
+            bars: Bars::default(),
             zoom: 1,
             editing: None,
             help: false,
@@ -268,9 +273,8 @@ impl State {
             };
             let lists: &[List] = match subject {
                 Subject::Type(_) => &[List::Maps, List::Sites, List::Stacks],
-                Subject::Map(..) => &[List::Types, List::Sites],
                 Subject::Site(..) => &[List::Types, List::Maps, List::Stacks],
-                Subject::Stack(..) => &[List::Types, List::Sites],
+                Subject::Map(..) | Subject::Stack(..) => &[List::Types, List::Sites],
             };
             let related = |list: &List| {
                 let rows = list::entries(*list, counts, &choice).into_iter();

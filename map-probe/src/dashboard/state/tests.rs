@@ -31,6 +31,11 @@ fn marked(state: &State) -> String {
     rows[state.marked(&tables)].label.clone()
 }
 
+/// The time that is shown, in milliseconds.
+fn seconds(state: &State) -> u128 {
+    std::time::Duration::from_secs_f64(state.report().seconds).as_millis()
+}
+
 fn next(state: &mut State, interval: Report, run: Report) {
     state.update(Event::Reports(Box::new((interval, run))));
 }
@@ -187,9 +192,9 @@ fn a_paused_display_stands_still_and_catches_up() {
     let mut run = report();
     run.seconds = 99.0;
     next(&mut state, report(), run);
-    assert_eq!((state.is_paused(), state.report().seconds), (true, 10.0));
+    assert_eq!((state.is_paused(), seconds(&state)), (true, 10_000));
     letters(&mut state, " ");
-    assert_eq!((state.is_paused(), state.report().seconds), (false, 99.0));
+    assert_eq!((state.is_paused(), seconds(&state)), (false, 99_000));
     assert_eq!(state.data().history.len(), 5, "nothing was missed");
 }
 
@@ -204,7 +209,7 @@ fn a_reset_starts_from_zero_and_can_be_taken_back() {
     run.seconds = 12.5;
     next(&mut state, report(), run.clone());
     assert_eq!(state.report().counts.operations, report().counts.operations);
-    assert_eq!(state.report().seconds, 2.5);
+    assert_eq!(seconds(&state), 2500);
     letters(&mut state, "R");
     assert_eq!(state.report().counts.operations, run.counts.operations);
 }
@@ -213,10 +218,7 @@ fn a_reset_starts_from_zero_and_can_be_taken_back() {
 fn the_last_interval_alone_is_shown_on_request() {
     let mut state = state();
     letters(&mut state, "w");
-    assert_eq!(
-        (state.scope, state.report().seconds),
-        (Scope::Interval, 2.5)
-    );
+    assert_eq!((state.scope, seconds(&state)), (Scope::Interval, 2500));
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn the_end_of_the_target_shows_the_final_state_even_if_paused() {
     next(&mut state, report(), run);
     state.update(Event::TargetEnded);
     assert!(state.ended);
-    assert_eq!(state.report().seconds, 11.0);
+    assert_eq!(seconds(&state), 11_000);
     letters(&mut state, "pr");
     assert!(!state.is_paused(), "there is nothing to pause");
     assert!(

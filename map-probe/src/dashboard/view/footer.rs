@@ -10,7 +10,7 @@ use super::lines;
 use super::look::Look;
 use crate::dashboard::state::State;
 use crate::report::model::{Cost, Mode, Report};
-use crate::report::text::numbers::{compact, exact};
+use crate::report::text::numbers::{compact, exact, percent};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look) {
     let report = &state.data().whole;
@@ -21,11 +21,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
         Span::styled("quality ", Look::faint()),
         Span::styled(quality, style),
     ];
-    let over = over_bound(report);
+    let (run, interval) = (state.data().run(), &state.data().interval);
+    let over = over_bound(run);
     let cost_style = if over { look.bad() } else { Style::new() };
     let cost = vec![
         Span::styled("cost    ", Look::faint()),
-        Span::styled(cost(report, width, look), cost_style),
+        Span::styled(cost(run, interval, width, look), cost_style),
     ];
     lines(
         frame,
@@ -74,11 +75,11 @@ pub(super) fn quality(report: &Report) -> (bool, String) {
     match (parts.is_empty(), report.mode) {
         (false, _) => (false, parts.join("; ")),
         (true, Mode::Sample) => (true, "samples: estimates, none of them lost".to_owned()),
-        (true, Mode::Trace) if report.attached_seconds < report.seconds * 0.999 => {
-            let share = 100.0 * report.attached_seconds / report.seconds;
+        (true, Mode::Trace) if report.seconds > 0.0 && report.attached_share() < 1.0 => {
+            let share = percent(report.attached_share());
             (
                 true,
-                format!("all operations{which} counted exactly in {share:.1}% of the time"),
+                format!("all operations{which} counted exactly in {share} of the time"),
             )
         }
         (true, Mode::Trace) => (true, format!("all operations{which} counted exactly")),
@@ -91,35 +92,35 @@ fn over_bound(report: &Report) -> bool {
         .unwrap_or(false)
 }
 
-/// What the watching cost the target, and us; the less important parts only where there is room.
-fn cost(report: &Report, width: usize, look: Look) -> String {
+/// What the watching has cost the target so far, and what it takes of the machine now; a part only where there is room.
+fn cost(run: &Report, interval: &Report, width: usize, look: Look) -> String {
     let Some(Cost {
         windows,
         traps,
         ns_per_trap,
         slowdown,
         bound,
-        cpu_seconds,
         resident_bytes,
-    }) = &report.cost
+        ..
+    }) = &run.cost
     else {
         return "not measured in this run".to_owned();
     };
-    let percent = |share: f64| format!("{}%", compact((share * 10_000.0).round() / 100.0));
-    let slowdown = slowdown.map_or("slowdown unknown".to_owned(), |share| {
+    let slowdown = slowdown.map_or("slowdown not measured".to_owned(), |share| {
         format!("slowdown {}", percent(share))
     });
     let bound = bound.map_or(String::new(), |bound| {
         format!(" (bound {})", percent(bound))
     });
     let each = ns_per_trap.map_or(String::new(), |ns| format!(" of {ns:.0} ns"));
-    let core = percent(cpu_seconds / report.seconds.max(0.001));
+    let now = interval.cost.map_or(0.0, |cost| cost.cpu_seconds);
+    let core = percent(now / interval.seconds.max(0.001));
     let mut parts = vec![format!("{slowdown}{bound}")];
     if *traps > 0 {
         parts.push(format!("{} traps{each}", compact(*traps as f64)));
     }
     parts.push(format!(
-        "self {core} CPU {} MB",
+        "self {core} CPU, {} MB",
         resident_bytes.div_ceil(1_000_000)
     ));
     if width >= 100 && *windows > 1 {

@@ -45,7 +45,16 @@ fn title(state: &State, width: usize, look: Look) -> Line<'static> {
             format!("{}{} {}", look.dot(), look.safe(&target.go), target.layout),
             Look::faint(),
         ),
-        Span::styled(if target.untested { " untested" } else { "" }, look.bad()),
+        Span::styled(
+            if target.assumed.is_some() {
+                " assumed"
+            } else if target.untested {
+                " untested"
+            } else {
+                ""
+            },
+            look.bad(),
+        ),
         Span::styled(format!("{}{}", look.dot(), mode(state)), Look::faint()),
     ];
     spread(

@@ -21,7 +21,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
     let mut text = vec![title(look)];
     // One line for the title, one for the time below.
     let room = usize::from(area.height).saturating_sub(2).max(1);
-    let rows = rows(&columns, state.exact, room);
+    let rows = rows(&columns, state.bars.exact, room);
     let blank = " ".repeat(width.saturating_sub(columns.len()));
     for row in rows.iter().rev() {
         let label = label(*row, look);
@@ -139,19 +139,19 @@ fn axis(state: &State, columns: usize, width: usize) -> Line<'static> {
 mod tests {
     use super::*;
 
-    fn strip(cells: &[(u32, u64)]) -> Option<Strip> {
-        Some(Strip {
+    fn strip(cells: &[(u32, u64)]) -> Strip {
+        Strip {
             percentiles: [1; 5],
             cells: cells.to_vec(),
-        })
+        }
     }
 
     #[test]
     fn every_depth_has_a_row_and_the_deepest_share_one_where_there_is_no_room() {
         let columns = [
-            strip(&[(1, 5), (2, 1)]),
+            Some(strip(&[(1, 5), (2, 1)])),
             None,
-            strip(&[(3, 1), (20, 1), (128, 1)]),
+            Some(strip(&[(3, 1), (20, 1), (128, 1)])),
         ];
         assert_eq!(
             rows(&columns, false, 9),
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn a_single_operation_among_millions_is_seen() {
         let strip = strip(&[(1, 10_000_000), (5, 1)]);
-        assert_eq!(level(strip.as_ref(), (4, 7)), 1);
-        assert_eq!(level(strip.as_ref(), (1, 1)), 5);
-        assert_eq!(level(strip.as_ref(), (2, 3)), 0);
+        assert_eq!(level(Some(&strip), (4, 7)), 1);
+        assert_eq!(level(Some(&strip), (1, 1)), 5);
+        assert_eq!(level(Some(&strip), (2, 3)), 0);
         assert_eq!(level(None, (1, 1)), 0);
     }
 }

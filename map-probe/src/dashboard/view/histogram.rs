@@ -28,7 +28,7 @@ pub(super) fn draw(
     look: Look,
 ) {
     let depths = together(rows, state.choice.kind);
-    let (scale, bars) = match (state.exact, state.logarithmic) {
+    let (scale, bars) = match (state.bars.exact, state.bars.logarithmic) {
         (true, true) => ("every depth", ", bars logarithmic"),
         (true, false) => ("every depth", ""),
         (false, true) => ("powers of two", ", bars logarithmic"),
@@ -40,7 +40,7 @@ pub(super) fn draw(
     ]);
     let mut text = vec![title];
     let room = usize::from(area.height).saturating_sub(1);
-    let buckets = if state.exact {
+    let buckets = if state.bars.exact {
         every(&depths)
     } else {
         summary::folded(&depths)
@@ -52,7 +52,7 @@ pub(super) fn draw(
     text.extend(bars_of(
         &buckets,
         usize::from(area.width),
-        state.logarithmic,
+        state.bars.logarithmic,
         look,
     ));
     lines(frame, area, text);
@@ -123,12 +123,14 @@ fn bars_of(buckets: &[Bucket], width: usize, logarithmic: bool, look: Look) -> V
     buckets.iter().zip(&labels).map(line).collect()
 }
 
-/// The logarithm of a count in thousandths, so that one is more than none.
+/// The logarithm of a count in thousandths, between powers of two linear, and so that one is more than none.
 fn bits(count: u64) -> u64 {
-    match count {
-        0 => 0,
-        count => ((count as f64).log2() * 1000.0) as u64 + 1000,
-    }
+    let Some(log2) = count.checked_ilog2() else {
+        return 0;
+    };
+    // From 1000 to 1999: how far it is to the next power of two.
+    let thousandths = (u128::from(count) * 1000) >> log2;
+    u64::from(log2) * 1000 + thousandths as u64
 }
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ fn mark(depth: Option<u32>, greatest: u32, tall: usize, line: usize, look: Look)
     let Some(depth) = depth else { return ' ' };
     let whole = 1.0 + f64::from(greatest.max(2)).log2();
     let part = (1.0 + f64::from(depth.max(1)).log2()) / whole;
-    let eighths = ((part * (tall * 8) as f64).round() as usize).clamp(1, tall * 8);
+    let reached = |eighth: &usize| *eighth as f64 <= part * (tall * 8) as f64 + 0.5;
+    let eighths = (1..=tall * 8).take_while(reached).count().max(1);
     let here = eighths.saturating_sub(line * 8).min(8);
     if look.unicode {
         return EIGHTHS[here];

@@ -29,6 +29,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
             &format!("{}, {} maps, {}", target.go, target.layout, target.arch),
         ),
     ];
+    if let Some(assumed) = &target.assumed {
+        text.push(fact("assumed", &words::assumed(&target.go, assumed)));
+    }
     if target.untested {
         text.push(fact("untested", words::UNTESTED));
     }
