@@ -12,6 +12,8 @@ pub(crate) struct Data {
     pub(crate) interval: Report,
     /// The intervals since then.
     pub(crate) history: History,
+    /// How long an interval is; the last one of a run may be shorter.
+    pub(crate) interval_seconds: f64,
     /// The run up to the last reset; `None` if there was none.
     reset_at: Option<Box<Report>>,
     /// The whole run.
@@ -24,6 +26,7 @@ impl Data {
             whole: report.clone(),
             interval: report.clone(),
             history: History::default(),
+            interval_seconds: 0.0,
             reset_at: None,
             run: Box::new(report),
         }
@@ -31,6 +34,9 @@ impl Data {
 
     pub(super) fn add(&mut self, interval: Report, run: Report) {
         self.history.push(&interval);
+        if interval.seconds > self.interval_seconds * 0.9 {
+            self.interval_seconds = interval.seconds;
+        }
         self.interval = interval;
         self.whole = match &self.reset_at {
             None => run.clone(),

@@ -86,7 +86,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
 
 fn title(state: &State, look: Look) -> Line<'static> {
     let of = header::operations(state.choice.kind);
-    let seconds = length(state.data().interval.seconds * state.zoom as f64);
+    let seconds = length(state.data().interval_seconds * state.zoom as f64);
     let highest = if state.zoom > 1 {
         ", the highest of it"
     } else {
