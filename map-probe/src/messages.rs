@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::printable;
+
 /// Lines kept for the time after the dashboard.
 const KEPT: usize = 1000;
 
@@ -24,6 +26,7 @@ fn said() -> MutexGuard<'static, Option<Said>> {
 
 /// Says a line.
 pub(crate) fn say(line: &str) {
+    let line = &printable(line);
     let mut said = said();
     if let Some(said) = said.as_mut() {
         if said.fresh.len() < KEPT {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::error::{Failure, Status};
 use crate::report::model::Report;
-use crate::report::{json, text};
+use crate::report::{csv, hlog, json, pprof, text};
 
 /// How reports are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub enum Format {
     Ndjson,
     /// For people: the live dashboard, and after it the whole run as text. A file gets the whole run as JSON.
     Tui,
+    /// For spreadsheets: lines per interval, and for the whole run.
+    Csv,
+    /// For the tools of `HdrHistogram`: histograms per interval.
+    Hlog,
+    /// For `go tool pprof`: one profile at the end.
+    Pprof,
 }
 
 /// Writes reports, each at once.
@@ -30,6 +36,8 @@ pub struct Emitter {
     out: Box<dyn Write>,
     /// What `out` is, for messages.
     name: String,
+    /// Whether what goes before all reports has been written.
+    begun: bool,
     /// Nobody reads any more.
     gone: bool,
     /// The file of a run with a dashboard.
@@ -82,6 +90,7 @@ impl Emitter {
             style,
             out: Box::new(BufWriter::new(out)),
             name: name.to_owned(),
+            begun: false,
             gone: false,
             beside: None,
         }
@@ -94,12 +103,15 @@ impl Emitter {
     /// # Errors
     /// When it cannot be written for any other reason, such as a full disk.
     pub fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        self.begin(report)?;
         match self.format {
             Format::Text => {
                 self.write(|out, style| out.write_all(text::interval(report, style).as_bytes()))
             }
-            Format::Json | Format::Tui => Ok(ControlFlow::Continue(())),
+            Format::Json | Format::Tui | Format::Pprof => Ok(ControlFlow::Continue(())),
             Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
+            Format::Csv => self.write(|out, _| csv::write_rows(out, report)),
+            Format::Hlog => self.write(|out, _| hlog::write_interval(out, report)),
         }
     }
 
@@ -115,12 +127,31 @@ impl Emitter {
             // The terminal may have another size by now.
             self.style = style_of_stdout(self.style.unicode);
         }
+        self.begin(report)?;
         let written = match self.format {
             Format::Text | Format::Tui => {
                 self.write(|out, style| out.write_all(text::whole_run(report, style).as_bytes()))
             }
             Format::Json => self.write(|out, _| json::write_document(out, report)),
             Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
+            Format::Csv => self.write(|out, _| csv::write_rows(out, report)),
+            Format::Hlog => self.write(|out, _| hlog::write_end(out, report)),
+            Format::Pprof => self.write(|out, _| pprof::write(out, report)),
+        };
+        written.map(|_| ())
+    }
+
+    /// Writes what goes before all reports, once.
+    fn begin(&mut self, report: &Report) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let written = match self.format {
+            Format::Csv => self.write(|out, _| csv::write_header(out)),
+            Format::Hlog => self.write(|out, _| hlog::write_head(out, report)),
+            Format::Text | Format::Json | Format::Ndjson | Format::Tui | Format::Pprof => {
+                return Ok(());
+            }
         };
         written.map(|_| ())
     }

@@ -4,13 +4,14 @@ use std::future::pending;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
+use crate::bench;
 use crate::cli::{Bench, Probe, Target};
 use crate::dashboard::{Live, Wish};
 use crate::error::{Failure, Status};
@@ -19,6 +20,7 @@ use crate::messages::say;
 use crate::output::{Emitter, Format};
 use crate::own;
 use crate::probe::{Attached, CommandOutput, Held, Program};
+use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::session::Session;
@@ -36,13 +38,10 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 }
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
-    let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
+    let mut emitter = Sink::open(request)?;
     let with_dashboard = request.format == Format::Tui;
     let mut signals = Signals::new(with_dashboard)?;
-    let written = match &request.target {
-        Target::Command(_) if with_dashboard => Some(CommandOutput::new()?),
-        _ => None,
-    };
+    let written = command_output(request)?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command, written.as_ref())?),
         Target::Pid(_) => None,
@@ -59,17 +58,18 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         request.verbosity,
         request.assumptions.assume_go,
     )?;
+    if let Some(Bench::Attach(rounds)) = request.bench {
+        return bench::attach(&session, rounds);
+    }
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = attach(&session, request.bench.as_ref())?;
     let start = Instant::now();
-    let mut progress = Progress::new(session.info());
+    let mut progress = Progress::new(session.info(), SystemTime::now());
     announce(&progress.target);
-    let mut live = if with_dashboard {
-        Live::start(progress.whole(Counts::default(), Duration::ZERO))?
-    } else {
-        Live::none()
-    };
+    let mut live =
+        Live::start(with_dashboard.then(|| progress.whole(Counts::default(), Duration::ZERO)))?;
+    emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -138,6 +138,14 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where a command writes while the dashboard has its terminal.
+fn command_output(request: &Probe) -> Result<Option<CommandOutput>, Failure> {
+    match (&request.target, request.format) {
+        (Target::Command(_), Format::Tui) => CommandOutput::new().map(Some),
+        _ => Ok(None),
+    }
+}
+
 fn pid(target: &Target, command: Option<&Held>) -> u32 {
     match (target, command) {
         (_, Some(held)) => held.pid(),
@@ -149,7 +157,7 @@ fn pid(target: &Target, command: Option<&Held>) -> u32 {
 fn attach(session: &Session, bench: Option<&Bench>) -> Result<Attached, Failure> {
     match bench {
         Some(Bench::EmptyAt(address)) => session.attach_at_address(*address),
-        Some(Bench::Empty) | None => session.attach(),
+        Some(Bench::Empty | Bench::Attach(_)) | None => session.attach(),
     }
 }
 
@@ -166,9 +174,48 @@ fn take_leave(command: Option<Held>, written: Option<CommandOutput>) {
     }
 }
 
+/// Where reports go.
+enum Sink {
+    Reports(Emitter),
+    Recording(Recorder),
+}
+
+impl Sink {
+    fn open(request: &Probe) -> Result<Self, Failure> {
+        match (request.format, &request.output) {
+            (Format::Pprof, Some(output)) => {
+                Recorder::open(output, request.json.as_deref(), request.duration)
+                    .map(Self::Recording)
+            }
+            (format, output) => Emitter::open(format, output.as_deref()).map(Self::Reports),
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Self::Recording(recorder) = self {
+            recorder.begin();
+        }
+    }
+
+    fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.interval(report),
+            Self::Recording(recorder) => Ok(recorder.interval(report)),
+        }
+    }
+
+    fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.finish(report),
+            Self::Recording(recorder) => recorder.finish(report),
+        }
+    }
+}
+
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
+    started: SystemTime,
     counts: Counts,
     until: Duration,
     /// Our own CPU time at the last report.
@@ -177,9 +224,10 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(target: TargetInfo) -> Self {
+    fn new(target: TargetInfo, started: SystemTime) -> Self {
         Self {
             target,
+            started,
             counts: Counts::default(),
             until: Duration::ZERO,
             cpu: own::cpu_time(),
@@ -227,6 +275,7 @@ impl Progress {
         Report {
             target: self.target.clone(),
             is_final,
+            started: self.started,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),
             attached_seconds: length.as_secs_f64(),

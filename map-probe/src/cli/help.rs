@@ -16,6 +16,7 @@ Examples:
   map-probe --pid 4711 --format text               a block of text a second, until Ctrl-C
   map-probe --pid 4711 --duration 10s --format json --output report.json
   map-probe --format ndjson -- ./server -port 80   from its first map operation on
+  map-probe record --pid 4711 --duration 30s -o maps.pb.gz   for go tool pprof
   map-probe sites ./server                         what would be probed; needs no root
 
 How to read a report:

@@ -46,16 +46,14 @@ struct Dashboard {
 }
 
 impl Live {
-    /// No dashboard.
-    pub(crate) const fn none() -> Self {
-        Self(None)
-    }
-
-    /// Takes the terminal and shows a run that has just begun, as `report` says.
+    /// Takes the terminal and shows a run that has just begun, as `report` says; nothing if there is none.
     ///
     /// # Errors
     /// There is no terminal to take.
-    pub(crate) fn start(report: Report) -> Result<Self, Failure> {
+    pub(crate) fn start(report: Option<Report>) -> Result<Self, Failure> {
+        let Some(report) = report else {
+            return Ok(Self(None));
+        };
         let screen = Screen::take().map_err(|error| {
             Failure::new(Status::Usage, "cannot show the dashboard on this terminal")
                 .caused_by(error)

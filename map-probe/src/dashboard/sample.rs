@@ -32,7 +32,7 @@ pub(super) fn report() -> Report {
         typ: Some(typ.to_owned()),
         size: Some(MapSize {
             entries,
-            capacity: 2048,
+            capacity: Some(2048),
         }),
         first_seen: Duration::from_secs(1),
         last_seen: Duration::from_secs(10),

@@ -7,11 +7,12 @@ mod command;
 mod command_output;
 mod counters;
 mod load;
+mod maps;
 mod program;
 mod refusal;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
 pub use command_output::CommandOutput;
-pub use counters::Counters;
+pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};

@@ -124,7 +124,14 @@ fn facts(report: &Report, subject: &Subject, look: Look, most: usize) -> Vec<Lin
 fn map(of: &MapRows, look: Look) -> String {
     let size = match of.size {
         None => "size unknown".to_owned(),
-        Some(MapSize { entries, capacity }) => {
+        Some(MapSize {
+            entries,
+            capacity: None,
+        }) => format!("{} entries", exact(entries)),
+        Some(MapSize {
+            entries,
+            capacity: Some(capacity),
+        }) => {
             let load = 100.0 * entries as f64 / capacity.max(1) as f64;
             format!(
                 "{} entries in {} slots ({load:.0}%)",

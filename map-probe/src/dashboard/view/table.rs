@@ -121,9 +121,12 @@ const fn wanted(list: List) -> &'static [&'static str] {
 
 /// How full a map is: entries for a slot, in percent.
 fn load(entry: &Entry) -> String {
-    match entry.size {
-        Some(size) if size.capacity > 0 => {
-            format!("{:.0}%", 100.0 * size.entries as f64 / size.capacity as f64)
+    match entry
+        .size
+        .and_then(|size| Some((size.entries, size.capacity?)))
+    {
+        Some((entries, capacity)) if capacity > 0 => {
+            format!("{:.0}%", 100.0 * entries as f64 / capacity as f64)
         }
         _ => "-".to_owned(),
     }
@@ -318,13 +321,11 @@ fn name(entry: &Entry, width: usize, look: Look) -> String {
 
 /// The columns that there is room for beside a name.
 fn columns(list: List, width: usize) -> Vec<&'static Column> {
-    let least = 2
-        + NAME
-        + if list == List::Maps {
-            ADDRESS
-        } else {
-            NAME / 2
-        };
+    let name = match list {
+        List::Maps => ADDRESS + NAME,
+        List::Types | List::Sites | List::Stacks => NAME * 3 / 2,
+    };
+    let least = 2 + name.max(width * 3 / 8);
     let mut left = width.saturating_sub(least);
     let mut titles = Vec::new();
     for title in wanted(list) {
