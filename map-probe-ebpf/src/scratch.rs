@@ -16,7 +16,7 @@ use crate::values::{PLACES, Values};
 use crate::world::Kernel;
 
 /// Operations that can be under way on one CPU at once. Further ones are lost, and counted as such.
-pub(crate) const PER_CPU: u32 = 16;
+pub(crate) const PER_CPU: u32 = 64;
 
 /// What one operation needs.
 #[repr(C)]
