@@ -11,8 +11,8 @@ use map_probe_tests::target::Target;
 use serde_json::Value;
 
 /// What `--help` says.
-const OWN_MEMORY: u64 = 64 << 20;
-const TABLES: u64 = 100 << 20;
+const OWN_MEMORY: u64 = 128_000_000;
+const TABLES: u64 = 128_000_000;
 /// Types with counters of their own.
 const TYPES: usize = 1024;
 /// The type of the million maps.
