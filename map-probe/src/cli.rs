@@ -28,7 +28,7 @@ pub use self::generate::{Generate, generate};
 #[derive(Debug)]
 pub enum Request {
     /// Probe a target and report.
-    Probe(Probe),
+    Probe(Box<Probe>),
     /// Print what would be probed in a binary.
     Sites(Sites),
     /// Print shell completions or the man page.
@@ -233,10 +233,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     };
     match line.subcommand {
         Some(Sub::Sites(sites)) => Ok(Request::Sites(sites)),
-        Some(Sub::Record(record)) => record.probe().map(Request::Probe),
+        Some(Sub::Record(record)) => record.probe().map(Box::new).map(Request::Probe),
         Some(Sub::Completions { shell }) => Ok(Request::Generate(Generate::Completions(shell))),
         Some(Sub::Man) => Ok(Request::Generate(Generate::Man)),
-        None => line.options.probe().map(Request::Probe),
+        None => line.options.probe().map(Box::new).map(Request::Probe),
     }
 }
 

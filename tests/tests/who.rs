@@ -184,7 +184,7 @@ fn sites_stacks_and_maps_are_exact(go: Go, variant: Variant) -> Result<()> {
         };
         let rows = sites
             .filter(reflects)
-            .flat_map(|site| site["operations"].as_array());
+            .filter_map(|site| site["operations"].as_array());
         let rows = rows.flatten().filter(|row| row["op"] == op);
         rows.filter_map(|row| row["count"].as_u64()).sum()
     };
@@ -219,7 +219,7 @@ fn maps_are(go: Go, counted: &Value, report: &Value) -> Result<()> {
         );
         let capacity = found["capacity"].as_u64().context("no capacity")?;
         ensure!(
-            capacity >= 512 && capacity <= 2048,
+            (512..=2048).contains(&capacity),
             "{capacity} slots in a map that was made for 512"
         );
         let seen = |when: &str| found[when].as_f64().context("no time");

@@ -8,7 +8,7 @@ fn parsed(line: &str) -> Result<Request, Failure> {
 
 fn probe(line: &str) -> Probe {
     match parsed(line) {
-        Ok(Request::Probe(probe)) => probe,
+        Ok(Request::Probe(probe)) => *probe,
         other => panic!("{line}: {other:?}"),
     }
 }

@@ -45,7 +45,7 @@ impl Ranking {
         self.top.and_then(|top| list.get(..top)).unwrap_or(list)
     }
 
-    fn list<T>(self, list: &mut Vec<T>, rows: impl Fn(&T) -> &Rows) {
+    fn list<T>(self, list: &mut [T], rows: impl Fn(&T) -> &Rows) {
         // Lists come with most operations first, and equal ones keep their places.
         if self.sort != Sort::Count {
             list.sort_by_cached_key(|one| Reverse(self.rank(rows(one))));
