@@ -53,11 +53,12 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
 /// Whether there was room.
 #[inline(always)]
 fn in_table(table: &HashMap<SiteKey, u64>, key: &SiteKey) -> bool {
-    if table.get_ptr_mut(key).is_none() {
+    let known = table.get_ptr_mut(key).or_else(|| {
         // Another CPU may have been first; then this does nothing.
         let _ = table.insert(key, 0, u64::from(BPF_NOEXIST));
-    }
-    let Some(counter) = table.get_ptr_mut(key) else {
+        table.get_ptr_mut(key)
+    });
+    let Some(counter) = known else {
         return false;
     };
     // SAFETY: the pointer is to a map's value; entries of this table are never removed.
@@ -68,10 +69,11 @@ fn in_table(table: &HashMap<SiteKey, u64>, key: &SiteKey) -> bool {
 /// Whether there was room.
 #[inline(always)]
 fn by_map(key: &MapKey, scratch: &Scratch) -> bool {
-    if BY_MAP.get_ptr_mut(key).is_none() {
+    let known = BY_MAP.get_ptr_mut(key).or_else(|| {
         let _ = BY_MAP.insert(key, MapCount::default(), u64::from(BPF_NOEXIST));
-    }
-    let Some(count) = BY_MAP.get_ptr_mut(key) else {
+        BY_MAP.get_ptr_mut(key)
+    });
+    let Some(count) = known else {
         return false;
     };
     // SAFETY: the pointer is to a map's value; it stays memory of the table when the entry is evicted.
