@@ -17,6 +17,7 @@ pub mod layout;
 pub mod op;
 pub mod quality;
 pub mod site;
+pub mod verify;
 pub mod walk;
 
 pub use layout::{Layout, LayoutKind};

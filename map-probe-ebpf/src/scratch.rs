@@ -7,7 +7,7 @@ use core::arch::asm;
 use core::mem::MaybeUninit;
 
 use map_probe_common::quality::Cause;
-use map_probe_common::walk::Search;
+use map_probe_common::walk::{Expected, Search};
 
 use crate::atomic;
 use crate::tables::SCRATCH;
@@ -28,6 +28,8 @@ pub(crate) struct Scratch {
     pub(crate) values: MaybeUninit<Values>,
     /// The walk.
     pub(crate) search: MaybeUninit<Search<Kernel>>,
+    /// What the walk said, to be compared when the function returns.
+    pub(crate) expected: Expected,
 }
 
 /// A place that nobody else has.

@@ -2,6 +2,7 @@
 
 mod help;
 mod values;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ use self::values::MaxOverhead;
 use crate::error::{Failure, Status};
 use crate::output::Format;
 
+pub use self::verify::{Verify, VerifyFormat};
+
 /// What the user asks for.
 #[derive(Debug)]
 pub enum Request {
@@ -21,6 +24,8 @@ pub enum Request {
     Probe(Probe),
     /// Print what would be probed in a binary.
     Sites(Sites),
+    /// Compare the walk with the runtime.
+    Verify(Verify),
     /// `--help` or `--version`: [`clap::Error::print`] it, and be done.
     Explain(clap::Error),
 }
@@ -89,7 +94,7 @@ pub enum SitesFormat {
     long_about = help::ABOUT,
     after_help = "`map-probe --help` explains more: examples, what a report says, what it needs and costs.",
     after_long_help = help::MORE,
-    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe sites <BINARY> [--format text|json]",
+    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe sites <BINARY> [--format text|json]\n       map-probe verify --pid <PID> [OPTIONS]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -104,6 +109,8 @@ struct CommandLine {
 enum Sub {
     /// Print what would be probed in a Go program, without touching a process or needing root
     Sites(Sites),
+    /// Check map-probe on a running program: compare each slot that the runtime returns with the one that map-probe found
+    Verify(verify::Options),
 }
 
 #[derive(Args)]
@@ -177,6 +184,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     };
     match line.subcommand {
         Some(Sub::Sites(sites)) => Ok(Request::Sites(sites)),
+        Some(Sub::Verify(options)) => options.request().map(Request::Verify),
         None => line.options.probe().map(Request::Probe),
     }
 }
@@ -202,14 +210,7 @@ impl Options {
                 .hint("give --format text for a block of text per interval"));
             }
         };
-        let target = match self.pid {
-            Some(pid) => Target::Pid(pid),
-            None if self.command.is_empty() => {
-                return Err(Failure::new(Status::Usage, "no target: nothing to probe was given")
-                    .hint("give a running process with --pid PID, or a command to start after --: map-probe -- COMMAND"));
-            }
-            None => Target::Command(self.command),
-        };
+        let target = target(self.pid, self.command)?;
         Ok(Probe {
             target,
             duration: self.duration,
@@ -222,6 +223,15 @@ impl Options {
                 None => self.bench_empty.then_some(Bench::Empty),
             },
         })
+    }
+}
+
+fn target(pid: Option<i32>, command: Vec<OsString>) -> Result<Target, Failure> {
+    match pid {
+        Some(pid) => Ok(Target::Pid(pid)),
+        None if command.is_empty() => Err(Failure::new(Status::Usage, "no target: nothing to probe was given")
+            .hint("give a running process with --pid PID, or a command to start after --: map-probe -- COMMAND")),
+        None => Ok(Target::Command(command)),
     }
 }
 

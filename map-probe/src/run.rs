@@ -159,7 +159,7 @@ impl Progress {
 }
 
 /// The line that says: from now on every operation is counted.
-fn announce(target: &TargetInfo) {
+pub(crate) fn announce(target: &TargetInfo) {
     let TargetInfo {
         pid,
         exe,
@@ -178,12 +178,12 @@ fn announce(target: &TargetInfo) {
     }
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // Nobody listens: nothing to be done about it.
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-async fn until(duration: Option<Duration>) {
+pub(crate) async fn until(duration: Option<Duration>) {
     match duration {
         Some(duration) => sleep(duration).await,
         None => pending().await,
@@ -191,20 +191,20 @@ async fn until(duration: Option<Duration>) {
 }
 
 /// What ends a run from outside.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, Failure> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed_to_wait)?,
             terminate: signal(SignalKind::terminate()).map_err(failed_to_wait)?,
         })
     }
 
-    async fn any(&mut self) {
+    pub(crate) async fn any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -213,10 +213,10 @@ impl Signals {
 }
 
 /// The end of the target.
-struct Exit(AsyncFd<OwnedFd>);
+pub(crate) struct Exit(AsyncFd<OwnedFd>);
 
 impl Exit {
-    fn of(pid: u32) -> Result<Self, Failure> {
+    pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
         // SAFETY: a plain system call (pidfd_open, Linux 5.3); its result is a new descriptor or negative.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = i32::try_from(fd).unwrap_or(-1);
@@ -236,14 +236,14 @@ impl Exit {
             .map_err(|error| failed_to_wait(error.into()))
     }
 
-    async fn happens(&self) {
+    pub(crate) async fn happens(&self) {
         if self.0.readable().await.is_err() {
             pending::<()>().await;
         }
     }
 }
 
-fn failed_to_wait(error: io::Error) -> Failure {
+pub(crate) fn failed_to_wait(error: io::Error) -> Failure {
     Failure::new(Status::Internal, "cannot wait for signals and the target")
         .caused_by(error)
         .hint("the system is probably out of file descriptors or memory")

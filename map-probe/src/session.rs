@@ -1,10 +1,16 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+mod verifying;
+
+pub use verifying::Lie;
+
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{Attached, Counters, Loaded, Placed, Program, Tables};
 use crate::report::model::{Counts, TargetInfo};
 use crate::target::{Binary, Libraries, Process};
+
+use verifying::Verifying;
 
 /// Why a plugin's operations are not counted.
 const OTHER_GO_CODE: &str =
@@ -18,6 +24,7 @@ pub struct Session {
     binary: Binary,
     bias: u64,
     planned: Vec<PlannedFunction>,
+    verifying: Option<Verifying>,
     loaded: Loaded,
     counters: Counters,
 }
@@ -28,6 +35,15 @@ impl Session {
     /// # Errors
     /// The process cannot be probed, or not by us.
     pub fn prepare(pid: u32, program: Program, verbosity: u8) -> Result<Self, Failure> {
+        Self::prepare_with(pid, program, verbosity, None)
+    }
+
+    fn prepare_with(
+        pid: u32,
+        program: Program,
+        verbosity: u8,
+        lie: Option<Lie>,
+    ) -> Result<Self, Failure> {
         let process = Process::open(pid)?;
         let binary = process.binary()?;
         let bias = process.load_bias(&binary)?;
@@ -37,10 +53,19 @@ impl Session {
         for (typ, _) in &mut equal {
             *typ = typ.wrapping_add(bias);
         }
+        let verifying = match program {
+            Program::Verify => Some(Verifying::plan(&binary, &planned, bias, process.exe())?),
+            Program::Walk | Program::Empty => None,
+        };
+        let mut layout = binary.maps().layout;
+        if let Some(lie) = lie {
+            lie.tell(&mut layout);
+        }
         let tables = Tables {
-            layout: binary.maps().layout,
+            layout,
             sites: sites(&planned).map(|site| site.site).collect(),
             equal,
+            zero: verifying.as_ref().map_or([0; 2], Verifying::zero),
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let loaded = Loaded::new(&tables, program, verbosity)?;
@@ -50,6 +75,7 @@ impl Session {
             binary,
             bias,
             planned,
+            verifying,
             loaded,
             counters: Counters::default(),
         })

@@ -17,11 +17,18 @@ use crate::object::OBJECT;
 /// Each costs 1.5 KiB of kernel memory per CPU.
 const TYPE_BLOCKS: u32 = 1024;
 
+/// Sizes of the tables that only [`Program::Verify`] uses: goroutines with an operation under way, map functions, and
+/// differences that are shown.
+const VERIFY_SIZES: [(&str, usize); 3] =
+    [("EXPECTED", 16384), ("VERDICTS", 64), ("DIFFERENCES", 8)];
+
 /// Which of the kernel side's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// The one that walks and counts.
     Walk,
+    /// The same, which then compares with what the runtime returns.
+    Verify,
     /// One that does nothing: what a trap costs by itself.
     Empty,
 }
@@ -35,6 +42,8 @@ pub struct Tables {
     pub sites: Vec<Site>,
     /// How its composite types compare, by address in the target.
     pub equal: Vec<(u64, Vec<EqualStep>)>,
+    /// Only for [`Program::Verify`]: addresses in the target between which the runtime's zero value lies.
+    pub zero: [u64; 2],
 }
 
 /// The kernel side, loaded. Dropping it unloads it.
@@ -59,11 +68,14 @@ impl Loaded {
                 ("LAYOUT", (bytes_of(&tables.layout), true)),
             ]))
             .map_err(internal)?;
-        let sizes = HashMap::from([
+        let mut sizes = HashMap::from([
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
             ("COUNTS", TYPE_BLOCKS as usize + 1),
         ]);
+        if program == Program::Verify {
+            sizes.extend(VERIFY_SIZES);
+        }
         let maps = create_maps(&mut object, &sizes)?;
         relocate(&mut object, &maps)?;
 
@@ -81,6 +93,7 @@ impl Loaded {
             bpf::update(map, &indexes(steps.len()), &steps)
         })?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
+        fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
         let program = program::load(&object, program, verbosity)?;
         // Maps of kinds that aya has no type for (constants) are kept alive by the program.

@@ -8,9 +8,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Depths, Mode, Quality, Report, RowKey, Rows};
+use super::model::{Depths, Mode, Quality, Report, RowKey, Rows, TargetInfo};
 use super::summary::{self, Summary};
-use super::words;
+use super::{verify, words};
 
 /// The schema's number.
 pub const SCHEMA: u32 = 1;
@@ -31,6 +31,61 @@ pub fn write_document(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 pub fn write_line(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Document::of(report))?;
     out.write_all(b"\n")
+}
+
+/// Writes what `map-probe verify` found as one document.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn write_verify(out: &mut dyn Write, report: &verify::Report) -> io::Result<()> {
+    let Quality {
+        lost,
+        faults,
+        torn,
+        truncated,
+    } = report.quality;
+    let left_out = report.target.not_covered.iter().chain(&report.left_out);
+    let document = VerifyDocument {
+        schema: SCHEMA,
+        target: Target::of(&report.target),
+        seconds: report.seconds,
+        conclusion: report.conclusion().as_str(),
+        all: report.sum(),
+        functions: &report.functions,
+        not_compared: left_out
+            .map(|(function, reason)| NotCovered { function, reason })
+            .collect(),
+        quality: VerifyQuality {
+            lost,
+            faults,
+            torn,
+            truncated,
+        },
+        differences: &report.differences,
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct VerifyDocument<'a> {
+    schema: u32,
+    target: Target<'a>,
+    seconds: f64,
+    conclusion: &'static str,
+    all: verify::FunctionResult,
+    functions: &'a [verify::FunctionResult],
+    not_compared: Vec<NotCovered<'a>>,
+    quality: VerifyQuality,
+    differences: &'a [verify::Difference],
+}
+
+#[derive(Serialize)]
+struct VerifyQuality {
+    lost: u64,
+    faults: u64,
+    torn: u64,
+    truncated: u64,
 }
 
 #[derive(Serialize)]
@@ -122,9 +177,28 @@ struct Bucket {
     count: u64,
 }
 
+impl<'a> Target<'a> {
+    fn of(target: &'a TargetInfo) -> Self {
+        let not_covered = target.not_covered.iter();
+        Self {
+            pid: target.pid,
+            exe: &target.exe,
+            go: &target.go,
+            untested: target.untested,
+            layout: target.layout,
+            arch: target.arch,
+            functions: Functions {
+                covered: &target.covered,
+                not_covered: not_covered
+                    .map(|(function, reason)| NotCovered { function, reason })
+                    .collect(),
+            },
+        }
+    }
+}
+
 impl<'a> Document<'a> {
     fn of(report: &'a Report) -> Self {
-        let target = &report.target;
         let counts = &report.counts;
         let Quality {
             lost,
@@ -132,25 +206,11 @@ impl<'a> Document<'a> {
             torn,
             truncated,
         } = counts.quality;
-        let not_covered = target.not_covered.iter();
         let by_type = counts.by_type.iter();
         Self {
             schema: SCHEMA,
             r#final: report.is_final,
-            target: Target {
-                pid: target.pid,
-                exe: &target.exe,
-                go: &target.go,
-                untested: target.untested,
-                layout: target.layout,
-                arch: target.arch,
-                functions: Functions {
-                    covered: &target.covered,
-                    not_covered: not_covered
-                        .map(|(function, reason)| NotCovered { function, reason })
-                        .collect(),
-                },
-            },
+            target: Target::of(&report.target),
             window: Window {
                 seconds: report.seconds,
                 attached_seconds: report.attached_seconds,

@@ -7,4 +7,5 @@ pub mod model;
 pub(crate) mod sample;
 pub mod summary;
 pub mod text;
+pub mod verify;
 pub mod words;

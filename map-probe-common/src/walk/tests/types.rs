@@ -59,10 +59,7 @@ fn keys_of_four_gigabytes_and_more_are_refused() {
     for size in [1 << 32, 1 << 63, u64::MAX] {
         let (mut target, typ) = target_with(&Shape::Plain(8));
         let key_type = target.type_of(&Shape::Plain(8));
-        target
-            .memory
-            .borrow_mut()
-            .put_field(key_type, SWISS.size, size);
+        target.memory.borrow_mut().put_word(key_type, size);
         assert_eq!(target.map_type(typ), Err(Cause::Undecidable));
     }
 }

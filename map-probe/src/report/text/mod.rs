@@ -7,6 +7,7 @@ mod numbers;
 mod operations;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use map_probe_common::op::{Class, Op};
 
@@ -17,6 +18,7 @@ use super::model::Report;
 use super::words;
 
 pub use self::line::Style;
+pub use self::verify::verify;
 
 /// The block of one interval.
 #[must_use]

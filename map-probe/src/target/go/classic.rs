@@ -89,10 +89,12 @@ const MAPS: GoMaps = GoMaps {
 /// The offsets, the same in all of these versions.
 const LAYOUT: Layout = Layout {
     kind: LayoutKind::Classic as u32,
-    // abi.MapType.IndirectKey.
+    // abi.MapType.IndirectKey, IndirectElem.
     indirect_key: 1,
+    indirect_elem: 2,
 
-    // hmap: flags, B, buckets, oldbuckets.
+    // hmap: count, flags, B, buckets, oldbuckets.
+    count: Field::at(0, 8),
     writing: Field::at(8, 1),
     shift: Field::at(9, 1),
     storage: Field::at(16, 8),
@@ -103,15 +105,21 @@ const LAYOUT: Layout = Layout {
     same_size_mask: 8,
 
     // abi.MapType: Key, Flags, BucketSize; the keys follow the eight tophashes
-    // (dataOffset), KeySize apart.
+    // (dataOffset), KeySize apart, and the elements the keys, ValueSize apart.
     key_type: Field::at(48, 8),
     type_flags: Field::at(84, 4),
     unit_size: Field::at(82, 2),
     keys_offset: Field::constant(8),
     key_stride: Field::at(80, 1),
+    elems_offset: Field::at(80, 1),
+    elems_base: 8,
+    elems_times: 8,
+    elem_stride: Field::at(81, 1),
 
-    // abi.Type: Size_, TFlag, Kind_; KindMask, TFlagRegularMemory, KindDirectIface.
-    size: Field::at(0, 8),
+    // runtime.g: stack.lo, stack.hi (runtime/runtime2.go).
+    stack: Field::at(0, 8),
+
+    // abi.Type: TFlag, Kind_; KindMask, TFlagRegularMemory, KindDirectIface.
     tflag: Field::at(20, 1),
     kind_byte: Field::at(23, 1),
     kind_mask: 0x1f,

@@ -100,20 +100,25 @@ const MAPS_BY_SLOT: GoMaps = GoMaps {
 
 /// The offsets of Go 1.24 to 1.26, whose map type says how large a slot (key and element) is.
 const LAYOUT_BY_SLOT: Layout = Layout {
-    // abi.MapType: Flags, SlotSize. The slots follow the eight control bytes (`ctrlGroupsSize`).
+    // abi.MapType: Flags, SlotSize, ElemOff. The slots follow the eight control bytes (`ctrlGroupsSize`).
     type_flags: Field::at(104, 4),
     keys_offset: Field::constant(8),
     key_stride: Field::at(88, 8),
+    elems_offset: Field::at(96, 8),
+    elems_base: 8,
+    elem_stride: Field::at(88, 8),
     ..LAYOUT
 };
 
 /// The offsets of Go 1.27.
 const LAYOUT: Layout = Layout {
     kind: LayoutKind::Swiss as u32,
-    // abi.MapIndirectKey.
+    // abi.MapIndirectKey, abi.MapIndirectElem.
     indirect_key: 4,
+    indirect_elem: 8,
 
-    // maps.Map: writing, globalShift, dirPtr, dirLen.
+    // maps.Map: used, writing, globalShift, dirPtr, dirLen.
+    count: Field::at(0, 8),
     writing: Field::at(34, 1),
     shift: Field::at(33, 1),
     storage: Field::at(16, 8),
@@ -124,16 +129,22 @@ const LAYOUT: Layout = Layout {
     writing_mask: 1,
     same_size_mask: 0,
 
-    // abi.MapType: Key, Flags, GroupSize, KeysOff, KeyStride.
+    // abi.MapType: Key, Flags, GroupSize, KeysOff, KeyStride, ElemsOff, ElemStride.
     key_type: Field::at(48, 8),
     type_flags: Field::at(128, 4),
     unit_size: Field::at(80, 8),
     keys_offset: Field::at(88, 8),
     key_stride: Field::at(96, 8),
+    elems_offset: Field::at(104, 8),
+    elems_base: 0,
+    elems_times: 1,
+    elem_stride: Field::at(112, 8),
 
-    // abi.Type: Size_, TFlag, Kind_; TFlagRegularMemory, TFlagDirectIface. The kind
+    // runtime.g: stack.lo, stack.hi (runtime/runtime2.go).
+    stack: Field::at(0, 8),
+
+    // abi.Type: TFlag, Kind_; TFlagRegularMemory, TFlagDirectIface. The kind
     // byte has no other bits since 1.26, and abi.UnsafePointer is 26.
-    size: Field::at(0, 8),
     tflag: Field::at(20, 1),
     kind_byte: Field::at(23, 1),
     kind_mask: 0x1f,

@@ -1,0 +1,95 @@
+//! `map-probe verify`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{Target, target, values};
+use crate::error::Failure;
+use crate::session::Lie;
+
+/// A check of the walk against the runtime.
+#[derive(Debug)]
+pub struct Verify {
+    /// Whom to probe.
+    pub target: Target,
+    /// How long.
+    pub duration: Duration,
+    /// How to report.
+    pub format: VerifyFormat,
+    /// Where to; `None`: standard output.
+    pub output: Option<PathBuf>,
+    /// As for a run.
+    pub verbosity: u8,
+    /// What to tell the walk wrongly.
+    pub lie: Option<Lie>,
+}
+
+/// How the result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerifyFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Compares, for some seconds, what Go's runtime returns with what map-probe found
+///
+/// Beside its usual probes map-probe puts some at the RET instructions of the map functions. Where an operation was
+/// walked before, the two are compared: the address of the element that a lookup or an insert returns with the slot
+/// that the walk ended in, whether the key was there, and the number of entries before and after an insert or delete.
+/// Operations on nil, empty and most small maps end before they reach a probe: they are not compared.
+///
+/// The report says by map function how many operations were compared and how many differed. None should.
+///
+/// What it costs: a RET can only be single-stepped, so the target pays about 5 to 20 µs for each operation while
+/// this runs, several times what tracing costs. A busy program is slowed down that much for these seconds.
+///
+/// Exit status: 0 operations were compared and none differed; 6 some differed; 7 nothing was compared; the others as
+/// `map-probe --help` says.
+#[derive(Args)]
+pub(super) struct Options {
+    /// Verify this running process
+    #[arg(long, value_name = "PID", conflicts_with = "command", value_parser = clap::value_parser!(i32).range(1..))]
+    pid: Option<i32>,
+
+    /// For how long, like 500ms, 10s or 1m30s; Ctrl-C or the target's end ends it before
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    duration: Duration,
+
+    /// How to report
+    #[arg(long, value_enum, default_value_t = VerifyFormat::Text)]
+    format: VerifyFormat,
+
+    /// Write the report to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Show the kernel side's own log, for debugging a probe site; -vv shows more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Tell the walk something wrong, to see that it is found out
+    #[arg(long, hide = true, value_enum)]
+    lie: Option<Lie>,
+
+    /// Start this command and verify it from its first map operation
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Options {
+    pub(super) fn request(self) -> Result<Verify, Failure> {
+        Ok(Verify {
+            target: target(self.pid, self.command)?,
+            duration: self.duration,
+            format: self.format,
+            output: self.output,
+            verbosity: self.verbose.min(2),
+            lie: self.lie,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! What `map-probe verify` found, for people.
+
+use super::line::printable;
+use super::numbers::exact;
+use crate::report::verify::{Conclusion, Difference, FunctionResult, Report};
+
+/// What the comparing costs the target, in every report: who verifies production should know.
+const PRICE: &str = "each compared operation cost the target two traps, one of them single-stepped: about 5 to 20 µs";
+
+/// The report.
+#[must_use]
+pub fn verify(report: &Report, unicode: bool) -> String {
+    let target = &report.target;
+    let mut text = format!(
+        "verify: {} (pid {}, {}, {} maps), {:.1} s\n\n",
+        printable(&target.exe, unicode),
+        target.pid,
+        target.go,
+        target.layout,
+        report.seconds
+    );
+    let sum = report.sum();
+    let (ran, idle): (Vec<_>, Vec<_>) = report
+        .functions
+        .iter()
+        .partition(|function| function.compared + function.moved + function.unread > 0);
+    if !ran.is_empty() {
+        text += &row(
+            "map function",
+            ["compared", "same slot", "both absent", "differed"],
+        );
+        for function in ran.into_iter().chain([&sum]) {
+            text += &result(function);
+        }
+        text.push('\n');
+    }
+    let idle: Vec<_> = idle
+        .iter()
+        .map(|function| short(&function.function))
+        .collect();
+    if !idle.is_empty() && sum.compared > 0 {
+        text += &format!("  not called, or on small maps only: {}\n", idle.join(", "));
+    }
+    for (function, reason) in target.not_covered.iter().chain(&report.left_out) {
+        let line = format!("  not covered: {function}: {reason}\n");
+        text += &printable(line.trim_end(), unicode);
+        text.push('\n');
+    }
+    text += &not_compared(report, &sum);
+    for difference in &report.differences {
+        text += &shown(difference, unicode);
+    }
+    if sum.compared > 0 {
+        text += &format!("  {PRICE}\n");
+    }
+    text + &conclusion(report, &sum)
+}
+
+/// Operations that a site saw, and that are not among the compared.
+fn not_compared(report: &Report, sum: &FunctionResult) -> String {
+    let quality = &report.quality;
+    let causes = [
+        (sum.moved, "their full small map became a table as they ran"),
+        (sum.unread, "memory could not be read when they returned"),
+        (quality.lost, "a table of the kernel side had no room"),
+        (quality.faults, "memory could not be read"),
+        (quality.torn, "the map changed while it was walked"),
+        (
+            quality.truncated,
+            "the walk reached its bound, or keys cannot be compared",
+        ),
+    ];
+    let causes = causes.into_iter().filter(|(count, _)| *count > 0);
+    causes
+        .map(|(count, why)| format!("  {} not compared: {why}\n", exact(count)))
+        .collect()
+}
+
+fn shown(difference: &Difference, unicode: bool) -> String {
+    let Difference {
+        function,
+        r#type,
+        op,
+        outcome,
+        class,
+        map,
+        hash,
+        walked,
+        returned,
+        returned_found,
+        entries: (before, after),
+    } = difference;
+    let typ = printable(
+        r#type.as_deref().unwrap_or("a type without a name"),
+        unicode,
+    );
+    let said = match returned_found {
+        Some(found) => format!(", {found}"),
+        None => String::new(),
+    };
+    format!(
+        "  DIFFERS: {function} on {typ} {map}, hash {hash}:\n    \
+         the walk says {op} {outcome} ({class}), element {walked}; \
+         the runtime returned {returned}{said}; entries {before} before, {after} after\n"
+    )
+}
+
+fn conclusion(report: &Report, sum: &FunctionResult) -> String {
+    let compared = exact(sum.compared);
+    match report.conclusion() {
+        Conclusion::Same => format!("VERIFIED: {compared} operations compared, none differed\n"),
+        Conclusion::Different => format!(
+            "DIFFERENT: {} of {compared} operations compared differed; please report this with the lines above\n",
+            exact(sum.different)
+        ),
+        Conclusion::Nothing => format!(
+            "NOTHING COMPARED: in {:.1} s no operation reached a probe, so nothing is verified\n\
+             hint: give the program something to do, or a longer --duration\n",
+            report.seconds
+        ),
+    }
+}
+
+fn result(function: &FunctionResult) -> String {
+    let counts = [
+        function.compared,
+        function.same_slot,
+        function.both_absent,
+        function.different,
+    ];
+    let counts = counts.map(exact);
+    row(
+        &short(&function.function),
+        counts.each_ref().map(String::as_str),
+    )
+}
+
+fn row(name: &str, [compared, same, absent, differed]: [&str; 4]) -> String {
+    format!("  {name:<24} {compared:>13} {same:>13} {absent:>13} {differed:>9}\n")
+}
+
+/// `mapassign_fast64`, `(*Map).Delete`: a symbol without its package.
+fn short(symbol: &str) -> String {
+    let without = symbol
+        .strip_prefix("internal/runtime/maps.")
+        .or_else(|| symbol.strip_prefix("runtime."));
+    without.unwrap_or(symbol).to_owned()
+}
