@@ -109,7 +109,12 @@ struct CommandLine {
 enum Sub {
     /// Print what would be probed in a Go program, without touching a process or needing root
     Sites(Sites),
-    /// Check map-probe on a running program: compare each slot that the runtime returns with the one that map-probe found
+    /// Check map-probe on a running program: compare the slots that the runtime returns with those it finds
+    #[command(
+        long_about = verify::ABOUT,
+        after_long_help = verify::MORE,
+        override_usage = "map-probe verify --pid <PID> [OPTIONS]\n       map-probe verify [OPTIONS] -- <COMMAND> [ARGS]..."
+    )]
     Verify(verify::Options),
 }
 
@@ -258,7 +263,9 @@ fn wrong_usage(error: &clap::Error) -> Failure {
         error.kind(),
         ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
     ) && !message.contains("'-");
-    let hint = if stray && message.contains("'sites'") {
+    let hint = if stray && message.contains("'verify'") {
+        "`verify` comes first: map-probe verify --pid PID".to_owned()
+    } else if stray && message.contains("'sites'") {
         "`sites` goes with no other target or option: map-probe sites BINARY".to_owned()
     } else if stray {
         "a command to start goes after --: map-probe -- COMMAND ARGS...".to_owned()

@@ -173,3 +173,23 @@ fn the_definition_of_the_command_line_is_sound() {
     use clap::CommandFactory;
     CommandLine::command().debug_assert();
 }
+
+#[test]
+fn verify_takes_a_process_or_a_command_for_five_seconds() {
+    let verify = |line: &str| match parsed(line) {
+        Ok(Request::Verify(verify)) => verify,
+        other => panic!("{line}: {other:?}"),
+    };
+    let of_pid = verify("map-probe verify --pid 4711");
+    assert_eq!(of_pid.target, Target::Pid(4711));
+    assert_eq!(of_pid.duration, Duration::from_secs(5));
+    assert_eq!((of_pid.format, of_pid.lie), (VerifyFormat::Text, None));
+    let of_command = verify("map-probe verify --format json --duration 2s -- ./server --pid 7");
+    assert_eq!(
+        of_command.target,
+        Target::Command(vec!["./server".into(), "--pid".into(), "7".into()])
+    );
+    assert_eq!(of_command.format, VerifyFormat::Json);
+    assert!(refused("map-probe verify").contains("--pid PID"));
+    assert!(refused("map-probe --pid 7 verify").contains("verify --pid"));
+}

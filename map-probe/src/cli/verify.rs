@@ -36,20 +36,32 @@ pub enum VerifyFormat {
     Json,
 }
 
-/// Compares, for some seconds, what Go's runtime returns with what map-probe found
-///
-/// Beside its usual probes map-probe puts some at the RET instructions of the map functions. Where an operation was
-/// walked before, the two are compared: the address of the element that a lookup or an insert returns with the slot
-/// that the walk ended in, whether the key was there, and the number of entries before and after an insert or delete.
-/// Operations on nil, empty and most small maps end before they reach a probe: they are not compared.
-///
-/// The report says by map function how many operations were compared and how many differed. None should.
-///
-/// What it costs: a RET can only be single-stepped, so the target pays about 5 to 20 µs for each operation while
-/// this runs, several times what tracing costs. A busy program is slowed down that much for these seconds.
-///
-/// Exit status: 0 operations were compared and none differed; 6 some differed; 7 nothing was compared; the others as
-/// `map-probe --help` says.
+/// What `--help` teaches.
+pub(super) const ABOUT: &str = "\
+Checks map-probe on a running program: for some seconds compares what Go's runtime returns with what map-probe found.
+
+Beside its usual probes map-probe puts some at the RET instructions of the map functions. When an operation returns \
+that was walked before, the two are compared: the address of the element that a lookup or insert returns with the slot \
+that the walk ended in, whether the key was there, and the number of entries before and after an insert or delete. \
+Operations on nil and empty maps, and most lookups on maps of a single bucket or group, end before they reach a probe: they \
+are not compared.
+
+The report says by map function how many operations were compared, and how many differed. None should: a \
+difference is a bug in map-probe.";
+
+/// After the options.
+pub(super) const MORE: &str = "\
+What it costs:
+  A RET can only be single-stepped: the target pays 5 to 20 µs for each operation while this runs, many
+  times what tracing costs, and stands nearly still if it does little else. Nothing is left behind.
+
+Exit status:
+  0  operations were compared, and none differed
+  6  some differed
+  7  nothing was compared, so nothing is verified
+     the others as `map-probe --help` says";
+
+/// The options of `map-probe verify`.
 #[derive(Args)]
 pub(super) struct Options {
     /// Verify this running process

@@ -6,8 +6,8 @@
 
 use iced_x86::{Mnemonic, Register};
 
+use super::MapFunction;
 use super::cfg::Cfg;
-use super::{MapFunction, PlannedFunction};
 use crate::target::Function;
 
 /// The near return that Go's compiler emits, and no other.
@@ -22,17 +22,17 @@ pub struct Returns {
     pub taken: Vec<u64>,
 }
 
-/// The returns of a function that has been planned.
+/// The returns of a map function.
 ///
 /// # Errors
 ///
 /// Why they cannot be probed, for the user.
 pub fn returns(
-    planned: &PlannedFunction,
+    function: &MapFunction,
     code: &Function<'_>,
     resolve: &dyn Fn(u64) -> Option<String>,
 ) -> Result<Returns, String> {
-    let cfg = Cfg::new(code.code, code.address, resolve, planned.function.grow_work)
+    let cfg = Cfg::new(code.code, code.address, resolve, function.grow_work)
         .map_err(|reason| reason.to_string())?;
     let mut found = Returns::default();
     for node in &cfg.nodes {

@@ -46,7 +46,9 @@ impl Verifying {
             else {
                 continue;
             };
-            match returns::returns(function, &code, &|address| binary.name_at(address)) {
+            match returns::returns(&function.function, &code, &|address| {
+                binary.name_at(address)
+            }) {
                 Ok(Returns { addresses, taken }) => {
                     let cookie = Cookie::at_return(number, returns::says_found(&function.function));
                     let returns = addresses.into_iter().map(|address| (address, cookie));

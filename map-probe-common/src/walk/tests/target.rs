@@ -110,7 +110,7 @@ impl Target {
     }
 
     /// Begins to record anew, and to count for what is to happen at the n-th read.
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.reads.borrow_mut().clear();
         self.steps_taken.set(0);
     }
@@ -183,7 +183,7 @@ impl Target {
 
 /// What the walk is given.
 #[derive(Clone, Copy)]
-pub(super) struct Host<'a>(&'a Target);
+pub(super) struct Host<'a>(pub(super) &'a Target);
 
 impl World for Host<'_> {
     fn read<T: Plain>(self, address: u64) -> Option<T> {

@@ -44,7 +44,13 @@ fn target_with(shape: &Shape) -> (Target, u64) {
 
 #[test]
 fn sizes_that_make_no_sense_are_refused() {
-    let fields: [Field; 3] = [SWISS.unit_size, SWISS.keys_offset, SWISS.key_stride];
+    let fields: [Field; 5] = [
+        SWISS.unit_size,
+        SWISS.keys_offset,
+        SWISS.key_stride,
+        SWISS.elems_offset,
+        SWISS.elem_stride,
+    ];
     for field in fields {
         for size in [2065, 1 << 32, (1 << 32) + 8, 1 << 63, u64::MAX] {
             let (target, typ) = target_with(&Shape::Plain(8));

@@ -2,6 +2,7 @@
 
 mod evacuation;
 mod refusals;
+mod returns;
 mod search;
 mod two_ways;
 
@@ -71,6 +72,8 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
         layout: Layout {
             kind: 2,
             indirect_key: 0,
+            indirect_elem: 0,
+            count: none,
             writing: Field::at(WRITING as u16, 1),
             shift: none,
             storage: none,
@@ -83,7 +86,11 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
             unit_size: none,
             keys_offset: none,
             key_stride: none,
-            size: none,
+            elems_offset: none,
+            elems_base: 0,
+            elems_times: 0,
+            elem_stride: none,
+            stack: none,
             tflag: none,
             kind_byte: none,
             kind_mask: 0,

@@ -146,3 +146,97 @@ fn short(symbol: &str) -> String {
         .or_else(|| symbol.strip_prefix("runtime."));
     without.unwrap_or(symbol).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::Quality;
+    use crate::report::sample;
+
+    fn report(different: u64) -> Report {
+        let function = |name: &str, same_slot, both_absent, different| FunctionResult {
+            function: name.to_owned(),
+            compared: same_slot + both_absent + different,
+            same_slot,
+            both_absent,
+            different,
+            ..FunctionResult::default()
+        };
+        let difference = Difference {
+            function: "runtime.mapaccess2_fast64".to_owned(),
+            r#type: Some("map[int]bool".to_owned()),
+            op: "lookup",
+            outcome: "hit",
+            class: "table",
+            map: "0xc000010000".to_owned(),
+            hash: "0x1".to_owned(),
+            walked: "0xc000020008".to_owned(),
+            returned: "0x5cd000".to_owned(),
+            returned_found: Some(false),
+            entries: (9, 9),
+        };
+        Report {
+            target: sample::report().target,
+            seconds: 5.0,
+            functions: vec![
+                function("runtime.mapaccess2_fast64", 1_234_567, 89, different),
+                function("internal/runtime/maps.(*Map).Delete", 0, 0, 0),
+            ],
+            left_out: Vec::new(),
+            differences: vec![difference; usize::from(different > 0)],
+            quality: Quality {
+                truncated: 3,
+                ..Quality::default()
+            },
+        }
+    }
+
+    #[test]
+    fn no_difference_is_said_last_and_what_was_not_compared_before() {
+        let text = verify(&report(0), true);
+        assert!(
+            text.contains(
+                "\n  mapaccess2_fast64            1,234,656     1,234,567            89         0\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("  not called, or on small maps only: (*Map).Delete\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  not covered: runtime.mapassign_fast64ptr: no instruction"),
+            "{text}"
+        );
+        assert!(text.contains("  3 not compared: "), "{text}");
+        assert!(
+            text.ends_with("\nVERIFIED: 1,234,656 operations compared, none differed\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn differences_are_shown() {
+        let text = verify(&report(2), true);
+        assert!(
+            text.contains("DIFFERS: runtime.mapaccess2_fast64 on map[int]bool 0xc000010000"),
+            "{text}"
+        );
+        assert!(text.contains("returned 0x5cd000, false"), "{text}");
+        assert!(
+            text.contains("DIFFERENT: 2 of 1,234,658 operations"),
+            "{text}"
+        );
+        assert!(!text.contains("VERIFIED"), "{text}");
+    }
+
+    #[test]
+    fn nothing_compared_does_not_look_like_success() {
+        let mut report = report(0);
+        report.functions.clear();
+        let text = verify(&report, true);
+        assert!(text.contains("\nNOTHING COMPARED: "), "{text}");
+        assert!(text.contains("\nhint: "), "{text}");
+        assert!(!text.contains("VERIFIED"), "{text}");
+    }
+}
