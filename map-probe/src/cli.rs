@@ -1,5 +1,6 @@
 //! The command line: flags, what they say about themselves, and what is refused.
 
+mod assumptions;
 mod help;
 mod values;
 mod verify;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::assumptions::Assumptions;
 use self::values::MaxOverhead;
 use crate::error::{Failure, Status};
 use crate::output::Format;
@@ -45,6 +47,8 @@ pub struct Probe {
     pub output: Option<PathBuf>,
     /// How much of the kernel side's own log to show: 0 none, 1 `-v`, 2 `-vv`.
     pub verbosity: u8,
+    /// What to take it for.
+    pub assumptions: Assumptions,
     /// For `cargo xtask bench`: what to attach instead of the walk.
     pub bench: Option<Bench>,
 }
@@ -72,6 +76,9 @@ pub enum Target {
 pub struct Sites {
     /// The Go program's file.
     pub binary: PathBuf,
+    /// What to take it for.
+    #[command(flatten)]
+    pub assumptions: Assumptions,
     /// How to print the sites.
     #[arg(long, value_enum, default_value_t = SitesFormat::Text)]
     pub format: SitesFormat,
@@ -145,6 +152,9 @@ struct Options {
     /// Write the report to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    assumptions: Assumptions,
 
     /// Show the kernel side's own log, for debugging a probe site; -vv shows more
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -223,6 +233,7 @@ impl Options {
             format,
             output: self.output,
             verbosity: self.verbose.min(2),
+            assumptions: self.assumptions,
             bench: match self.bench_empty_at {
                 Some(address) => Some(Bench::EmptyAt(address)),
                 None => self.bench_empty.then_some(Bench::Empty),

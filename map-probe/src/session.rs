@@ -8,7 +8,7 @@ use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{Attached, Counters, Loaded, Placed, Program, Tables};
 use crate::report::model::{Counts, TargetInfo};
-use crate::target::{Binary, Libraries, Process};
+use crate::target::{AssumedGo, Binary, Libraries, Process};
 
 use verifying::Verifying;
 
@@ -30,22 +30,29 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads the process's program, plans its sites and loads the kernel side for it.
+    /// Reads the process's program, plans its sites and loads the kernel side for it. A program whose Go version is
+    /// not known is taken for one built by `assumed`.
     ///
     /// # Errors
     /// The process cannot be probed, or not by us.
-    pub fn prepare(pid: u32, program: Program, verbosity: u8) -> Result<Self, Failure> {
-        Self::prepare_with(pid, program, verbosity, None)
+    pub fn prepare(
+        pid: u32,
+        program: Program,
+        verbosity: u8,
+        assumed: Option<AssumedGo>,
+    ) -> Result<Self, Failure> {
+        Self::prepare_with(pid, program, verbosity, assumed, None)
     }
 
     fn prepare_with(
         pid: u32,
         program: Program,
         verbosity: u8,
+        assumed: Option<AssumedGo>,
         lie: Option<Lie>,
     ) -> Result<Self, Failure> {
         let process = Process::open(pid)?;
-        let binary = process.binary()?;
+        let binary = process.binary_assuming(assumed)?;
         let bias = process.load_bias(&binary)?;
         let planned = plan_binary(&binary);
         check_covered(&binary, &planned, process.exe())?;
@@ -167,6 +174,7 @@ impl Session {
             pid: self.process.pid().cast_signed(),
             exe: self.process.exe().to_owned(),
             go: self.binary.version().text.clone(),
+            assumed: self.binary.assumed().map(|go| go.to_string()),
             untested: self.binary.is_untested(),
             layout: self.binary.maps().name.as_str(),
             arch: "amd64",

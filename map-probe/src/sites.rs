@@ -19,10 +19,11 @@ pub fn sites(request: &Sites, out: impl Write) -> Result<(), Failure> {
         path: path.clone(),
         source,
     })?;
-    let binary = Binary::open(file, &path)?;
+    let binary = Binary::open_assuming(file, &path, request.assumptions.assume_go)?;
     let planned = plan_binary(&binary);
     let layout = binary.maps().name.as_str();
     let mut sites = sites_text::Sites::new(&path, &binary.version().text, layout, &planned);
+    sites.assumed_go = binary.assumed().map(|go| go.to_string());
     sites.untested = binary.is_untested();
     let mut out = BufWriter::new(out);
     let written = match request.format {

@@ -18,7 +18,8 @@ use crate::target::Target;
 pub fn command(go: Go, oracle: &Path, arguments: &[&str]) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let output = directory.path().join("report.json");
-    let mut command = vec![
+    let mut command = options(go);
+    command.extend([
         "--max-overhead",
         "off",
         "--format",
@@ -27,7 +28,7 @@ pub fn command(go: Go, oracle: &Path, arguments: &[&str]) -> Result<()> {
         output.to_str().context("a path")?,
         "--",
         oracle.to_str().context("a path")?,
-    ];
+    ]);
     command.extend(arguments);
     let ended = profiler::run(&command)?.success()?;
     let truth = Truth::find(&ended.stdout)?;
@@ -47,7 +48,7 @@ pub fn process(
     pid: &str,
     meanwhile: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    let profiler = Profiler::attach(pid, "json", &[])?;
+    let profiler = Profiler::attach(pid, "json", &options(go))?;
     meanwhile()?;
     target.begin()?;
     target.wait_done()?;
@@ -56,13 +57,24 @@ pub fn process(
     compare(go, &target.finish()?, &Report::parse(&ended.stdout)?)
 }
 
+/// The options that programs of this toolchain need.
+fn options(go: Go) -> Vec<&'static str> {
+    go.assumed()
+        .map_or_else(Vec::new, |assumed| vec!["--assume-go", assumed])
+}
+
 fn compare(go: Go, truth: &Truth, report: &Report) -> Result<()> {
     truth.expect_go(go)?;
     ensure!(report.is_final, "not the final report");
     let target = &report.json["target"];
     ensure!(
-        target["go"] == format!("go{}", go.version()) && target["layout"] == go.layout(),
+        target["go"] == go.reported_version() && target["layout"] == go.layout(),
         "another target: {target}"
+    );
+    let assumed = go.assumed().map(|minor| format!("go{minor}"));
+    ensure!(
+        target["assumed_go"].as_str() == assumed.as_deref(),
+        "another version was assumed than {assumed:?}: {target}"
     );
     let not_covered = &target["functions"]["not_covered"];
     ensure!(

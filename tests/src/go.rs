@@ -18,6 +18,8 @@ pub struct Go {
     version: &'static str,
     experiment: Option<&'static str>,
     layout: &'static str,
+    /// What its programs say instead of its version.
+    stamp: Option<&'static str>,
 }
 
 impl Go {
@@ -49,12 +51,15 @@ impl Go {
 
     /// Go 1.27 that hashes with vector instructions, in place.
     pub const V1_27_SIMD: Self = Self::V1_27.with("simd");
+    /// Go 1.27 whose programs say that they are of a development version, which no release's number tells anything of.
+    pub const DEVELOPMENT: Self = Self::V1_27.stamped();
 
     const fn classic(version: &'static str) -> Self {
         Self {
             version,
             experiment: None,
             layout: "classic",
+            stamp: None,
         }
     }
 
@@ -63,6 +68,7 @@ impl Go {
             version,
             experiment: None,
             layout: "swiss",
+            stamp: None,
         }
     }
 
@@ -73,17 +79,48 @@ impl Go {
         }
     }
 
+    /// The same toolchain, whose programs say that they are of a development version.
+    #[must_use]
+    pub const fn stamped(self) -> Self {
+        Self {
+            stamp: Some("devel go1.28-1a2b3c4d5e"),
+            ..self
+        }
+    }
+
     /// The full version, as `go1.23.9` without the `go`.
     #[must_use]
     pub fn version(self) -> &'static str {
         self.version
     }
 
+    /// The version that its programs are reported with: as they say it, without experiments.
+    #[must_use]
+    pub fn reported_version(self) -> String {
+        match self.stamp {
+            None => format!("go{}", self.version),
+            Some(stamp) => stamp.to_owned(),
+        }
+    }
+
+    /// The minor version whose map layout map-probe has to be told to assume: `1.27`.
+    #[must_use]
+    pub fn assumed(self) -> Option<&'static str> {
+        let (minor, _) = self.version.rsplit_once('.')?;
+        self.stamp.map(|_| minor)
+    }
+
+    /// The experiment that its programs are built with.
+    #[must_use]
+    pub fn experiment(self) -> Option<&'static str> {
+        self.experiment
+    }
+
     /// What `runtime.Version` says: with the experiment, if there is one.
     #[must_use]
     pub fn runtime_version(self) -> String {
         match self.experiment {
-            None => format!("go{}", self.version),
+            None => self.reported_version(),
             // The separator changed in 1.26.
             Some(experiment) if self.version.starts_with("1.27") => {
                 format!("go{}-X:{experiment}", self.version)
@@ -260,24 +297,28 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
         .experiment
         .map_or(String::new(), |name| format!("-{name}"));
     let how = variant.build();
-    let binary = directory.join(format!("{name}-{}{experiment}-{}", go.version, how.name));
+    let stamp = go.stamp.map_or("", |_| "-stamped");
+    let binary = directory.join(format!(
+        "{name}-{}{experiment}{stamp}-{}",
+        go.version, how.name
+    ));
 
-    // Before the lock, which it takes too.
+    // Before the lock: it builds another fixture.
     let profile = match variant {
         Variant::ProfileGuided => Some(profile(name, go, &binary)?),
         _ => None,
     };
-    let _lock = Lock::take(&binary.with_extension("lock"))?;
+    let _lock = Lock::take(&beside(&binary, "lock"))?;
     if is_newer(&binary, &source)? {
         return Ok(binary);
     }
-    let fresh = binary.with_extension("new");
+    let fresh = beside(&binary, "new");
     let mut build = Command::new(&command);
     build
         .current_dir(&source)
         .args(["build", "-buildvcs=false", "-o"])
         .arg(&fresh)
-        .args(how.arguments)
+        .args(arguments(go, &how))
         .env("GOFLAGS", "-mod=mod")
         .env("GOTOOLCHAIN", "local")
         .env("GOPROXY", "off")
@@ -308,9 +349,22 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// A build's arguments, with the version that its programs are to name: the linker's own way to set it, which build info
+/// then has too.
+fn arguments(go: Go, how: &Build) -> Vec<String> {
+    const FLAGS: &str = "-ldflags=";
+    let mut arguments: Vec<String> = how.arguments.iter().map(ToString::to_string).collect();
+    if let Some(stamp) = go.stamp {
+        let flags = arguments.iter().position(|flag| flag.starts_with(FLAGS));
+        let flags = flags.map_or(FLAGS.to_owned(), |at| arguments.remove(at));
+        arguments.push(format!("{flags} -X 'runtime.buildVersion={stamp}'"));
+    }
+    arguments
+}
+
 /// Has a fixture profile itself; the argument to build `binary` by that.
 fn profile(name: &str, go: Go, binary: &Path) -> Result<OsString> {
-    let path = binary.with_extension("pprof");
+    let path = beside(binary, "pprof");
     let status = Command::new(fixture(name, go, Variant::Profiling)?)
         .env("ORACLE_PROFILE", &path)
         .args(["-n", "2000"])
@@ -320,6 +374,14 @@ fn profile(name: &str, go: Go, binary: &Path) -> Result<OsString> {
     let mut argument = OsString::from("-pgo=");
     argument.push(path);
     Ok(argument)
+}
+
+/// A file's path with a further extension: names of fixtures have dots in them.
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(".");
+    path.push(extension);
+    path.into()
 }
 
 /// Where this project keeps what it fetches and builds besides cargo's own things: `target/map-probe`.

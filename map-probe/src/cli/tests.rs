@@ -193,3 +193,22 @@ fn verify_takes_a_process_or_a_command_for_five_seconds() {
     assert!(refused("map-probe verify").contains("--pid PID"));
     assert!(refused("map-probe --pid 7 verify").contains("verify --pid"));
 }
+
+#[test]
+fn the_version_to_assume_is_one_that_is_known() {
+    let version = |probe: Probe| probe.assumptions.assume_go.map(|go| go.to_string());
+    assert_eq!(version(probe("map-probe --pid 1")), None);
+    let assumed = probe("map-probe --pid 1 --assume-go go1.27.3");
+    assert_eq!(version(assumed).as_deref(), Some("go1.27"));
+    let Ok(Request::Sites(sites)) = parsed("map-probe sites ./server --assume-go 1.23") else {
+        panic!("not understood");
+    };
+    assert!(sites.assumptions.assume_go.is_some());
+    for unknown in ["1.17", "1.99", "devel"] {
+        let story = refused(&format!("map-probe --pid 1 --assume-go {unknown}"));
+        assert!(
+            story.contains("hint: write one of Go 1.18 to 1.27"),
+            "{story}"
+        );
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Target, target, values};
+use super::{Assumptions, Target, target, values};
 use crate::error::Failure;
 use crate::session::Lie;
 
@@ -23,6 +23,8 @@ pub struct Verify {
     pub output: Option<PathBuf>,
     /// As for a run.
     pub verbosity: u8,
+    /// What to take it for.
+    pub assumptions: Assumptions,
     /// What to tell the walk wrongly.
     pub lie: Option<Lie>,
 }
@@ -80,6 +82,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    #[command(flatten)]
+    assumptions: Assumptions,
+
     /// Show the kernel side's own log, for debugging a probe site; -vv shows more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -101,6 +106,7 @@ impl Options {
             format: self.format,
             output: self.output,
             verbosity: self.verbose.min(2),
+            assumptions: self.assumptions,
             lie: self.lie,
         })
     }

@@ -7,7 +7,7 @@ use map_probe_common::site::{Place, Role, Site};
 use serde::Serialize;
 
 use super::{Cost, Coverage, PlannedFunction, PlannedSite};
-use crate::report::words::UNTESTED;
+use crate::report::words::{self, UNTESTED};
 
 /// The registers in the instruction set's order, as [`Place`] numbers them.
 const REGISTERS: [&str; 16] = [
@@ -22,6 +22,9 @@ pub struct Sites {
     pub exe: String,
     /// `go1.27.3`.
     pub go: String,
+    /// The version whose map layout it was said to have, if its own is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assumed_go: Option<String>,
     /// Whether this version of Go was never tried.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub untested: bool,
@@ -85,6 +88,7 @@ impl Sites {
         Self {
             exe: exe.to_owned(),
             go: go.to_owned(),
+            assumed_go: None,
             untested: false,
             layout: layout.to_owned(),
             functions: planned.iter().map(FunctionSites::new).collect(),
@@ -108,6 +112,9 @@ impl Sites {
             covered.count(),
             present.count()
         )?;
+        if let Some(assumed) = &self.assumed_go {
+            writeln!(out, "assumed: {}", words::assumed(&self.go, assumed))?;
+        }
         if self.untested {
             writeln!(out, "untested: {UNTESTED}")?;
         }

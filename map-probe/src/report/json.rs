@@ -4,13 +4,17 @@
 //! `by_site` are part of the schema and always empty in this version, which does not yet tell
 //! single maps and call sites apart.
 
+mod verify;
+
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Depths, Mode, Quality, Report, RowKey, Rows, TargetInfo};
+use super::model::{Cost, Depths, Mode, Quality, Report, RowKey, Rows, TargetInfo};
 use super::summary::{self, Summary};
-use super::{verify, words};
+use super::words;
+
+pub use self::verify::write_verify;
 
 /// The schema's number.
 pub const SCHEMA: u32 = 1;
@@ -33,61 +37,6 @@ pub fn write_line(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Writes what `map-probe verify` found as one document.
-///
-/// # Errors
-/// When `out` cannot be written to.
-pub fn write_verify(out: &mut dyn Write, report: &verify::Report) -> io::Result<()> {
-    let Quality {
-        lost,
-        faults,
-        torn,
-        truncated,
-    } = report.quality;
-    let left_out = report.target.not_covered.iter().chain(&report.left_out);
-    let document = VerifyDocument {
-        schema: SCHEMA,
-        target: Target::of(&report.target),
-        seconds: report.seconds,
-        conclusion: report.conclusion().as_str(),
-        all: report.sum(),
-        functions: &report.functions,
-        not_compared: left_out
-            .map(|(function, reason)| NotCovered { function, reason })
-            .collect(),
-        quality: VerifyQuality {
-            lost,
-            faults,
-            torn,
-            truncated,
-        },
-        differences: &report.differences,
-    };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    out.write_all(b"\n")
-}
-
-#[derive(Serialize)]
-struct VerifyDocument<'a> {
-    schema: u32,
-    target: Target<'a>,
-    seconds: f64,
-    conclusion: &'static str,
-    all: verify::FunctionResult,
-    functions: &'a [verify::FunctionResult],
-    not_compared: Vec<NotCovered<'a>>,
-    quality: VerifyQuality,
-    differences: &'a [verify::Difference],
-}
-
-#[derive(Serialize)]
-struct VerifyQuality {
-    lost: u64,
-    faults: u64,
-    torn: u64,
-    truncated: u64,
-}
-
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
@@ -99,6 +48,8 @@ struct Document<'a> {
     by_type: Vec<OfType<'a>>,
     by_map: [(); 0],
     by_site: [(); 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostFields>,
 }
 
 #[derive(Serialize)]
@@ -106,6 +57,8 @@ struct Target<'a> {
     pid: i32,
     exe: &'a str,
     go: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumed_go: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     untested: bool,
     layout: &'a str,
@@ -132,6 +85,24 @@ struct Window {
     until_seconds: f64,
     mode: &'static str,
     small_counted: bool,
+}
+
+/// What the watching cost. Shares are of 1; `null`: not known.
+#[derive(Serialize)]
+struct CostFields {
+    attached_share: f64,
+    windows: u64,
+    traps: u64,
+    ns_per_trap: Option<f64>,
+    slowdown: Option<f64>,
+    bound: Option<f64>,
+    profiler: ProfilerFields,
+}
+
+#[derive(Serialize)]
+struct ProfilerFields {
+    cpu_seconds: f64,
+    resident_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -184,6 +155,7 @@ impl<'a> Target<'a> {
             pid: target.pid,
             exe: &target.exe,
             go: &target.go,
+            assumed_go: target.assumed.as_deref(),
             untested: target.untested,
             layout: target.layout,
             arch: target.arch,
@@ -237,7 +209,32 @@ impl<'a> Document<'a> {
                 .collect(),
             by_map: [],
             by_site: [],
+            cost: report.cost.map(|cost| cost_fields(cost, report)),
         }
+    }
+}
+
+fn cost_fields(cost: Cost, report: &Report) -> CostFields {
+    let Cost {
+        windows,
+        traps,
+        ns_per_trap,
+        slowdown,
+        bound,
+        cpu_seconds,
+        resident_bytes,
+    } = cost;
+    CostFields {
+        attached_share: report.attached_share(),
+        windows,
+        traps,
+        ns_per_trap,
+        slowdown,
+        bound,
+        profiler: ProfilerFields {
+            cpu_seconds,
+            resident_bytes,
+        },
     }
 }
 
@@ -373,6 +370,22 @@ mod tests {
                 .sum::<u64>(),
             all
         );
+    }
+
+    #[test]
+    fn what_the_watching_cost_is_in_the_document_if_it_is_known() {
+        let mut report = sample::report();
+        let document: Value = serde_json::from_str(&line(&report)).expect("JSON");
+        assert!(document.get("cost").is_none());
+        report.attached_seconds = 0.1;
+        report.cost = Some(sample::cost());
+        let document: Value = serde_json::from_str(&line(&report)).expect("JSON");
+        let expected = json!({
+            "attached_share": 0.01, "windows": 200, "traps": 140_000, "ns_per_trap": 712.5,
+            "slowdown": 0.0095, "bound": 0.01,
+            "profiler": {"cpu_seconds": 0.05, "resident_bytes": 12_345_678},
+        });
+        assert_eq!(document["cost"], expected);
     }
 
     #[test]

@@ -35,6 +35,14 @@ pub const fn class(class: Class) -> &'static str {
 /// Why a report is marked untested.
 pub const UNTESTED: &str = "no program built by this version of Go was ever probed to check the counts; what is known of its maps is from Go's sources";
 
+/// Why a report says that a version was assumed.
+#[must_use]
+pub fn assumed(found: &str, assumed: &str) -> String {
+    format!(
+        "the map layout of {assumed} is taken for that of {found} (--assume-go); the counts are right if nothing about maps differs"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

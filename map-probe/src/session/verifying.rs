@@ -10,7 +10,7 @@ use crate::plan::returns::{self, Returns};
 use crate::plan::{Coverage, PlannedFunction};
 use crate::probe::{Attached, Placed, Program, Verified, read_verdicts};
 use crate::report::verify::{Difference, FunctionResult};
-use crate::target::Binary;
+use crate::target::{AssumedGo, Binary};
 
 /// The most returns that are probed at once; programs built by Go's own toolchain have about 100.
 const MAX_RETURNS: usize = 256;
@@ -99,8 +99,13 @@ impl Session {
     ///
     /// # Errors
     /// As there, or the returns cannot be probed.
-    pub fn prepare_to_verify(pid: u32, verbosity: u8, lie: Option<Lie>) -> Result<Self, Failure> {
-        Self::prepare_with(pid, Program::Verify, verbosity, lie)
+    pub fn prepare_to_verify(
+        pid: u32,
+        verbosity: u8,
+        assumed: Option<AssumedGo>,
+        lie: Option<Lie>,
+    ) -> Result<Self, Failure> {
+        Self::prepare_with(pid, Program::Verify, verbosity, assumed, lie)
     }
 
     /// Puts the probes in place, those at returns first: an operation that passes a site is then sure to be compared

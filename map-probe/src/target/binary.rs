@@ -9,7 +9,7 @@ use super::buildinfo::BuildInfo;
 use super::elf::Image;
 use super::equal::{self, EqualSteps};
 use super::error::TargetError;
-use super::go::{self, GoFacts};
+use super::go::{self, AssumedGo, GoFacts};
 use super::memory::{self, Memory};
 use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
@@ -29,6 +29,7 @@ pub struct Binary {
     info: BuildInfo,
     version: GoVersion,
     facts: &'static GoFacts,
+    assumed: Option<AssumedGo>,
     functions: Functions,
     types: Range<u64>,
     /// The code of the map functions, by name.
@@ -42,16 +43,39 @@ impl Binary {
     ///
     /// What it is instead of an intact Go program of a supported version.
     pub fn open(file: File, display_path: &str) -> Result<Self, TargetError> {
+        Self::open_assuming(file, display_path, None)
+    }
+
+    /// Reads a program, and takes it for one built by `assumed` where its own version is not known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Binary::open`]; and its version is one that it cannot be taken for.
+    pub fn open_assuming(
+        file: File,
+        display_path: &str,
+        assumed: Option<AssumedGo>,
+    ) -> Result<Self, TargetError> {
         let image = Image::open(file, display_path.to_owned())?;
         let Some(info) = BuildInfo::find(&image) else {
             return Err(no_build_info(&image));
         };
-        let (version, facts) = go::facts(&info, display_path)?;
+        let go::Found {
+            version,
+            facts,
+            assumed,
+        } = go::facts(&info, display_path, assumed)?;
         let table = Header::find(&image, |table| {
             let module = ModuleData::find(&image, &table, &facts.module)?;
             Some((table, module))
         });
-        let (table, module) = table.ok_or_else(|| TargetError::NoTable { path: image.path() })?;
+        let (table, module) = table.ok_or_else(|| match assumed {
+            Some(assumed) => TargetError::NotAsAssumed {
+                path: image.path(),
+                assumed: assumed.to_string(),
+            },
+            None => TargetError::NoTable { path: image.path() },
+        })?;
         let damaged = || image.damaged("Go's function table (pclntab) makes no sense");
         let functions = Functions::read(&image, table, module.text.start).ok_or_else(damaged)?;
         let wanted = facts.maps.functions.iter().map(|function| function.symbol);
@@ -75,6 +99,7 @@ impl Binary {
             info,
             version,
             facts,
+            assumed,
             functions,
             code,
         })
@@ -90,6 +115,12 @@ impl Binary {
     #[must_use]
     pub fn is_untested(&self) -> bool {
         self.facts.untested
+    }
+
+    /// The version whose maps it was said to have, if its own is not known.
+    #[must_use]
+    pub fn assumed(&self) -> Option<AssumedGo> {
+        self.assumed
     }
 
     /// What it says about how it was built.

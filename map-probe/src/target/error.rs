@@ -86,6 +86,28 @@ pub enum TargetError {
         /// The versions that are supported.
         supported: String,
     },
+    /// The version that the user said it is like is not one that it can be taken for.
+    #[error("{path} cannot be probed as {assumed}: it was built by {found}, {why}")]
+    Assumed {
+        /// The file.
+        path: String,
+        /// The version as the binary says it.
+        found: String,
+        /// The version that was to be assumed.
+        assumed: String,
+        /// What speaks against it.
+        why: &'static str,
+    },
+    /// The tables are not as the version that was assumed has them.
+    #[error(
+        "{path} cannot be probed as {assumed}: the tables of its functions and types (pclntab, moduledata) are not where {assumed} has them"
+    )]
+    NotAsAssumed {
+        /// The file.
+        path: String,
+        /// The version that was assumed.
+        assumed: String,
+    },
     /// A known version, but built with an experiment that changes maps, or may.
     #[error(
         "{path} cannot be probed: it was built by {version} with GOEXPERIMENT={experiment}, {why}"
@@ -183,8 +205,10 @@ impl TargetError {
                 "build it with the go command, 1.18 or later, and do not strip the section .go.buildinfo".into()
             }
             Self::Version { supported, .. } => {
-                format!("build the program with a released version of {supported}")
+                format!("build the program with a released version of {supported}; or, if it was built by a development version whose maps are like a known one's, say which with --assume-go VERSION")
             }
+            Self::NotAsAssumed { .. } => "name the version of Go whose sources are nearest to those it was built from; there may be none yet".into(),
+            Self::Assumed { .. } => "run map-probe without --assume-go, which is for development versions and newer ones".into(),
             Self::Experiment { experiment, .. } => {
                 format!("build the program without GOEXPERIMENT={experiment}")
             }
@@ -211,6 +235,7 @@ impl TargetError {
         match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 4,
             Self::Denied { .. } => 4,
+            Self::Assumed { .. } => 2,
             Self::NoSuchProcess { .. }
             | Self::Zombie { .. }
             | Self::Thread { .. }

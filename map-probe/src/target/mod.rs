@@ -21,6 +21,7 @@ pub use binary::Binary;
 pub use buildinfo::BuildInfo;
 pub use equal::EqualSteps;
 pub use error::TargetError;
+pub use go::AssumedGo;
 pub use libraries::Libraries;
 pub use memory::Memory;
 pub use process::Process;
@@ -30,9 +31,9 @@ use map_probe_common::Layout;
 /// A version of Go, as `go1.27.3` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoVersion {
-    /// 1 in `go1.27.3`.
+    /// 1 in `go1.27.3`; of a version that was assumed, where it was.
     pub major: u32,
-    /// 27 in `go1.27.3`.
+    /// 27 in `go1.27.3`; likewise.
     pub minor: u32,
     /// The text as the binary has it, experiments excluded: `go1.27.3`.
     pub text: String,

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use super::binary::Binary;
 use super::error::TargetError;
+use super::go::AssumedGo;
 use super::libraries::Libraries;
 use super::memory::Memory;
 
@@ -86,9 +87,18 @@ impl Process {
     ///
     /// It ended, or its program is none that can be probed.
     pub fn binary(&self) -> Result<Binary, TargetError> {
+        self.binary_assuming(None)
+    }
+
+    /// The program it runs, taken for one built by `assumed` where its own version is not known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::binary`]; and its version is one that it cannot be taken for.
+    pub fn binary_assuming(&self, assumed: Option<AssumedGo>) -> Result<Binary, TargetError> {
         let link = self.exe_link();
         let file = File::open(&link).map_err(|source| failed(self.pid, &link, source))?;
-        Binary::open(file, &self.exe).map_err(|error| match error {
+        Binary::open_assuming(file, &self.exe, assumed).map_err(|error| match error {
             TargetError::NotGo { path } => match Libraries::of(self.pid, 0).found() {
                 [library, ..] => TargetError::GoLibrary {
                     path,

@@ -195,6 +195,7 @@ fn any_report() -> impl Strategy<Value = Report> {
             strings,
             causes,
         )| {
+            let assumed = untested.then(|| strings.1.clone());
             let types = types.into_iter().map(|(name, cells)| {
                 let mut rows = Rows::default();
                 for (cell, depth, operations) in cells {
@@ -207,6 +208,7 @@ fn any_report() -> impl Strategy<Value = Report> {
                     pid,
                     exe: strings.0,
                     go: strings.1,
+                    assumed,
                     untested,
                     layout: "swiss-split",
                     arch: "amd64",

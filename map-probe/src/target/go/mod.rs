@@ -2,8 +2,11 @@
 //!
 //! A further version is a further entry; nothing else in the program knows versions.
 
+mod assume;
 mod classic;
 mod swiss;
+
+pub use assume::AssumedGo;
 
 use super::error::TargetError;
 use super::moduledata::ModuleLayout;
@@ -95,26 +98,51 @@ fn effect(minor: u32, experiment: &str) -> Effect {
     }
 }
 
+/// What holds for a binary.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The version that it says, with the numbers of the one whose facts hold.
+    pub(crate) version: GoVersion,
+    /// The facts.
+    pub(crate) facts: &'static GoFacts,
+    /// The version whose facts they are, if the user said that they hold.
+    pub(crate) assumed: Option<AssumedGo>,
+}
+
 /// The version and the facts that hold for a binary, or why there are none.
 pub(crate) fn facts(
     info: &BuildInfo,
     path: &str,
-) -> Result<(GoVersion, &'static GoFacts), TargetError> {
+    assumed: Option<AssumedGo>,
+) -> Result<Found, TargetError> {
     let version = GoVersion::parse(&info.version);
-    let known = version
-        .as_ref()
-        .filter(|version| version.major == 1)
-        .and_then(|version| {
-            SUPPORTED
-                .into_iter()
-                .find(|facts| facts.minor == version.minor)
-        });
-    let (Some(version), Some(mut facts)) = (version, known) else {
-        return Err(TargetError::Version {
-            path: path.to_owned(),
-            found: info.raw_version.clone(),
-            supported: supported(),
-        });
+    let known = version.and_then(|version| {
+        let facts = assume::facts_of(version.major, version.minor)?;
+        Some((version, facts))
+    });
+    // A version that is known stays what it is.
+    let (version, mut facts, assumed) = match (known, assumed) {
+        (Some((version, facts)), None) => (version, facts, None),
+        (Some((version, facts)), Some(assumed)) => {
+            assumed.facts(info, path)?;
+            (version, facts, None)
+        }
+        (None, Some(assumed)) => {
+            let facts = assumed.facts(info, path)?;
+            let version = GoVersion {
+                major: 1,
+                minor: facts.minor,
+                text: info.version.clone(),
+            };
+            (version, facts, Some(assumed))
+        }
+        (None, None) => {
+            return Err(TargetError::Version {
+                path: path.to_owned(),
+                found: info.raw_version.clone(),
+                supported: supported(),
+            });
+        }
     };
     for experiment in &info.experiments {
         match effect(version.minor, experiment) {
@@ -130,7 +158,11 @@ pub(crate) fn facts(
             }
         }
     }
-    Ok((version, facts))
+    Ok(Found {
+        version,
+        facts,
+        assumed,
+    })
 }
 
 /// `Go 1.18 to 1.27`.
@@ -160,7 +192,7 @@ mod tests {
             experiments: experiments.iter().map(ToString::to_string).collect(),
             settings: Vec::new(),
         };
-        facts(&info, "app").map(|(_, facts)| facts.maps.name)
+        facts(&info, "app", None).map(|found| found.facts.maps.name)
     }
 
     fn every() -> impl Iterator<Item = &'static GoFacts> {
