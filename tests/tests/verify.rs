@@ -17,7 +17,7 @@ fn verify(oracle: &Path, more: &[&str]) -> Result<(Ended, Value)> {
     let mut command = vec!["verify", "--duration", "5m", "--format", "json", "--output"];
     command.push(output.to_str().context("a path")?);
     command.extend(more);
-    command.extend(["--", oracle.to_str().context("a path")?, "-n", "100"]);
+    command.extend(["--", oracle.to_str().context("a path")?, "-n", "60"]);
     let ended = profiler::run(&command)?;
     let report = std::fs::read_to_string(output)?;
     Ok((ended, serde_json::from_str(&report)?))
