@@ -60,8 +60,8 @@ pub struct Layout {
     pub indirect_elem: u32,
 
     // The map's header (`hmap`, `maps.Map`): fields within its first `HEADER_WORDS` words.
-    /// Classic `hmap.count`, Swiss `Map.used`: entries.
-    pub count: Field,
+    /// Classic `hmap.count`, Swiss `Map.used`.
+    pub entries: Field,
     /// Classic `hmap.flags`, Swiss `Map.writing`.
     pub writing: Field,
     /// Classic `hmap.B`, Swiss `Map.globalShift`.
@@ -122,7 +122,7 @@ pub struct Layout {
 }
 shared!(Layout, 112, {
     kind: u32, indirect_key: u32, indirect_elem: u32,
-    count: Field, writing: Field, shift: Field, storage: Field, second: Field, groups: Field,
+    entries: Field, writing: Field, shift: Field, storage: Field, second: Field, groups: Field,
     writing_mask: u32, same_size_mask: u32,
     key_type: Field, type_flags: Field, unit_size: Field, keys_offset: Field, key_stride: Field,
     elems_offset: Field, elems_base: u16, elems_times: u16, elem_stride: Field, stack: Field,

@@ -9,9 +9,11 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod caller;
 mod count;
 mod opaque;
 mod pending;
+mod places;
 mod scratch;
 mod tables;
 mod types;
@@ -22,6 +24,7 @@ mod world;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
 use aya_log_ebpf::{debug, info};
+use map_probe_common::op::cell;
 use map_probe_common::quality::Cause;
 use map_probe_common::site::Role;
 use map_probe_common::walk::{End, Search};
@@ -75,6 +78,9 @@ fn operation<const VERIFY: bool>(ctx: &ProbeContext, scratch: &mut Scratch) -> R
     Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
+    if world::options().map != 0 && world::options().map != values.operation.map {
+        return Ok(());
+    }
     if values.operation.role as u8 == Role::AfterEvacuation as u8 {
         // Most operations here were counted at their first site: an insert that grew its map passes again.
         let Some(hash) = pending::take(values.goroutine) else {
@@ -83,7 +89,13 @@ fn operation<const VERIFY: bool>(ctx: &ProbeContext, scratch: &mut Scratch) -> R
         values.operation.hash = hash;
     }
     let typ = types::of(Kernel, values.typ)?;
-    match Search::walk_in(&mut scratch.search, Kernel, typ, &values.operation) {
+    match Search::walk_in(
+        &mut scratch.search,
+        &mut scratch.shape,
+        Kernel,
+        typ,
+        &values.operation,
+    ) {
         End::At {
             outcome,
             class,
@@ -100,7 +112,9 @@ fn operation<const VERIFY: bool>(ctx: &ProbeContext, scratch: &mut Scratch) -> R
                 class as u8,
                 depth
             );
-            count::operation(typ.block, values.operation.op, outcome, class, depth)?;
+            let op = values.operation.op;
+            count::operation(typ.block, op, outcome, class, depth)?;
+            places::count(scratch, typ.block, cell(op, outcome, class) as u32, depth);
             if VERIFY {
                 verify::expect(ctx, scratch, outcome, class)?;
             }

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::cli::{Bench, Probe, Target};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, printable};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
@@ -211,7 +211,7 @@ pub(crate) fn announce(target: &TargetInfo) {
 
 pub(crate) fn say(line: &str) {
     // Nobody listens: nothing to be done about it.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
 pub(crate) async fn until(duration: Option<Duration>) {

@@ -2,12 +2,19 @@
 
 mod verifying;
 
+use std::cell::OnceCell;
+use std::time::{Duration, Instant};
+
+use map_probe_common::Site;
+use map_probe_common::counts::Shape;
+use map_probe_common::options::{MAPS, Options, SITES};
+
 pub use verifying::Lie;
 
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
-use crate::probe::{Attached, Counters, Loaded, Placed, Program, Tables};
-use crate::report::model::{Counts, TargetInfo};
+use crate::probe::{Attached, Counters, Loaded, Names, Placed, Program, Tables};
+use crate::report::model::{Counts, Frame, Frames, TargetInfo};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
 
 use verifying::Verifying;
@@ -27,6 +34,8 @@ pub struct Session {
     verifying: Option<Verifying>,
     loaded: Loaded,
     counters: Counters,
+    /// When probes were first in place.
+    start: OnceCell<Instant>,
 }
 
 impl Session {
@@ -70,7 +79,13 @@ impl Session {
         }
         let tables = Tables {
             layout,
-            sites: sites(&planned).map(|site| site.site).collect(),
+            sites: sites(&planned)
+                .map(|site| at_bias(site.site, bias))
+                .collect(),
+            options: Options {
+                count: if verifying.is_some() { 0 } else { SITES | MAPS },
+                ..Options::default()
+            },
             equal,
             zero: verifying.as_ref().map_or([0; 2], Verifying::zero),
         };
@@ -85,6 +100,7 @@ impl Session {
             verifying,
             loaded,
             counters: Counters::default(),
+            start: OnceCell::new(),
         })
     }
 
@@ -137,6 +153,9 @@ impl Session {
             placed,
             self.process.pid(),
         )
+        .inspect(|_| {
+            self.start.get_or_init(Instant::now);
+        })
     }
 
     fn file_offset(&self, address: u64) -> Result<u64, Failure> {
@@ -161,10 +180,17 @@ impl Session {
             loaded,
             counters,
             libraries,
+            start,
             ..
         } = self;
         libraries.look();
-        counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))
+        let mut names = Target {
+            binary,
+            bias: *bias,
+            process,
+        };
+        let now = start.get().map_or(Duration::ZERO, Instant::elapsed);
+        counters.read(loaded, &mut names, now)
     }
 
     /// The target as reports name it, with the libraries that were there at the last [`Session::read`].
@@ -193,7 +219,41 @@ impl Session {
             info.not_covered
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
         }
+        if self.libraries.is_full() {
+            let files = "some of the many mapped files".to_owned();
+            info.not_covered
+                .push((files, "they were not looked at".to_owned()));
+        }
         info
+    }
+}
+
+/// The target as its counters want to know it.
+struct Target<'a> {
+    binary: &'a Binary,
+    bias: u64,
+    process: &'a Process,
+}
+
+impl Names for Target<'_> {
+    fn typ(&mut self, address: u64) -> Option<String> {
+        self.binary.type_name(address, self.bias, self.process)
+    }
+
+    fn frames(&mut self, return_address: u64) -> Option<Frames> {
+        // The call itself lies before what it returns to, and may be another line's, or all there is of a function.
+        let call = return_address.wrapping_sub(self.bias).wrapping_sub(1);
+        let frames = self.binary.frames(call)?.into_iter();
+        let frames = frames.map(|frame| Frame {
+            function: frame.function,
+            file: frame.file,
+            line: frame.line,
+        });
+        Some(frames.collect())
+    }
+
+    fn capacity(&mut self, map: u64, shape: &Shape) -> Option<u64> {
+        self.binary.map_capacity(map, shape, self.process)
     }
 }
 
@@ -204,12 +264,26 @@ pub fn plan_binary(binary: &Binary) -> Vec<PlannedFunction> {
         .ok()
         .and_then(|name| name.release().to_str().map(Kernel::of_release))
         .unwrap_or(Kernel::ANY);
-    plan::plan(
+    let mut planned = plan::plan(
         binary.maps(),
         &|name| binary.function(name),
         &|address| binary.name_at(address),
         kernel,
-    )
+    );
+    plan::name_callers(&mut planned, &|name| binary.function(name), &|address| {
+        binary.stack_bytes(address)
+    });
+    planned
+}
+
+/// A site's addresses of code as they are in the process.
+fn at_bias(mut site: Site, bias: u64) -> Site {
+    for wrapper in &mut site.wrappers {
+        if wrapper.return_address != 0 {
+            wrapper.return_address = wrapper.return_address.wrapping_add(bias);
+        }
+    }
+    site
 }
 
 /// All sites, in the order of their cookies.

@@ -145,7 +145,7 @@ impl Expected {
         let stack = Stack::of(world, goroutine)?;
         let header = Header::read(world, map).ok_or(Cause::Fault)?;
         self.map = stack.keep(map);
-        self.count = header.get(world.layout().count);
+        self.count = header.get(world.layout().entries);
         self.tag = stack.keep(found.tag);
         self.element = stack.keep(found.element);
         self.is_indirect = found.is_indirect;
@@ -167,7 +167,7 @@ impl Expected {
         let layout = world.layout();
         let stack = Stack::of(world, goroutine)?;
         let header = Header::read(world, stack.address(self.map)).ok_or(Cause::Fault)?;
-        returned.count = header.get(layout.count);
+        returned.count = header.get(layout.entries);
         let Some((op, outcome, class)) = of_cell(usize::from(self.cell)) else {
             return Ok(Verdict::Different);
         };

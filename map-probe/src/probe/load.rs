@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
+use map_probe_common::counts::FIRST_TYPE_BLOCK;
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
+use map_probe_common::options::{MAPS, Options, SITES};
 use map_probe_common::{Layout, Site};
 
 use super::refusal::{Missing, internal, not_created};
@@ -21,6 +23,10 @@ const TYPE_BLOCKS: u32 = 1024;
 /// differences that are shown.
 const VERIFY_SIZES: [(&str, usize); 3] =
     [("EXPECTED", 16384), ("VERDICTS", 64), ("DIFFERENCES", 8)];
+/// Combinations of call site, type, cell and depth that are counted; 80 bytes of kernel memory each.
+const SITE_COUNTS: usize = 65_536;
+/// Combinations of map, type, cell and depth that are counted, those used last; 130 bytes of kernel memory each.
+pub(super) const MAP_COUNTS: usize = 16_384;
 
 /// Which of the kernel side's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +46,8 @@ pub struct Tables {
     pub layout: Layout,
     /// Its probe sites; a site's cookie is its index.
     pub sites: Vec<Site>,
+    /// What to count beside the types.
+    pub options: Options,
     /// How its composite types compare, by address in the target.
     pub equal: Vec<(u64, Vec<EqualStep>)>,
     /// Only for [`Program::Verify`]: addresses in the target between which the runtime's zero value lies.
@@ -66,12 +74,16 @@ impl Loaded {
             .patch_map_data(HashMap::from([
                 ("AYA_LOG_LEVEL", (&level[..], true)),
                 ("LAYOUT", (bytes_of(&tables.layout), true)),
+                ("OPTIONS", (bytes_of(&tables.options), true)),
             ]))
             .map_err(internal)?;
+        let asked = |what| tables.options.count & what != 0;
         let mut sizes = HashMap::from([
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
-            ("COUNTS", TYPE_BLOCKS as usize + 1),
+            ("COUNTS", (FIRST_TYPE_BLOCK + TYPE_BLOCKS) as usize),
+            ("BY_SITE", if asked(SITES) { SITE_COUNTS } else { 1 }),
+            ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
         ]);
         if program == Program::Verify {
             sizes.extend(VERIFY_SIZES);
@@ -102,6 +114,22 @@ impl Loaded {
             .filter_map(|(name, data)| Some((name, Map::from_map_data(data).ok()?)))
             .collect();
         Ok(Self { program, maps })
+    }
+
+    /// Reads a hash table of the kernel side.
+    pub(super) fn read_all<K: aya::Pod + Default, V: aya::Pod + Default>(
+        &self,
+        name: &str,
+        each: impl FnMut(K, V),
+    ) -> Result<(), Failure> {
+        let map = self
+            .maps
+            .get(name)
+            .ok_or_else(|| internal(Missing(name.to_owned())))?;
+        let (Map::HashMap(data) | Map::LruHashMap(data)) = map else {
+            return Err(internal(Missing(name.to_owned())));
+        };
+        bpf::read_all(data.fd().as_fd(), each).map_err(internal)
     }
 
     /// The number that the kernel knows the program by.

@@ -6,12 +6,13 @@ mod btf;
 mod command;
 mod counters;
 mod load;
+mod maps;
 mod program;
 mod refusal;
 mod verdicts;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
-pub use counters::Counters;
+pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};
 pub use verdicts::{Verified, read as read_verdicts};

@@ -8,4 +8,5 @@ pub(crate) mod sample;
 pub mod summary;
 pub mod text;
 pub mod verify;
+pub mod who;
 pub mod words;

@@ -194,7 +194,7 @@ impl Lie {
             Self::Keys => layout.keys_offset = Field::constant(16),
             Self::Elements => layout.elems_base += 1,
             // Of the pointer to its storage, which may change, but by one never.
-            Self::Count => layout.count = layout.storage,
+            Self::Count => layout.entries = layout.storage,
         }
     }
 }
