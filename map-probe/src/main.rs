@@ -22,6 +22,7 @@ fn perform() -> Result<Status, Failure> {
         Request::Probe(request) => map_probe::run::run(&request)?,
         Request::Verify(request) => return map_probe::verify::verify(&request),
         Request::Sites(request) => map_probe::sites::sites(&request, io::stdout())?,
+        Request::Generate(what) => cli::generate(&what, &mut io::stdout())?,
         Request::Explain(text) => {
             let _ = text.print();
         }

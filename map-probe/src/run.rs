@@ -4,19 +4,21 @@ use std::future::pending;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
+use crate::bench;
 use crate::cli::{Bench, Probe, Target};
 use crate::error::{Failure, Status, printable};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
 use crate::probe::{Held, Program};
+use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::session::Session;
@@ -34,7 +36,7 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 }
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
-    let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
+    let mut emitter = Sink::open(request)?;
     let mut signals = Signals::new()?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command)?),
@@ -56,15 +58,19 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         request.verbosity,
         request.assumptions.assume_go,
     )?;
+    if let Some(Bench::Attach(rounds)) = request.bench {
+        return bench::attach(&session, rounds);
+    }
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = match &request.bench {
         Some(Bench::EmptyAt(address)) => session.attach_at_address(*address)?,
-        Some(Bench::Empty) | None => session.attach()?,
+        Some(Bench::Empty | Bench::Attach(_)) | None => session.attach()?,
     };
     let start = Instant::now();
-    let mut progress = Progress::new(session.info());
+    let mut progress = Progress::new(session.info(), SystemTime::now());
     announce(&progress.target);
+    emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -112,9 +118,48 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where reports go.
+enum Sink {
+    Reports(Emitter),
+    Recording(Recorder),
+}
+
+impl Sink {
+    fn open(request: &Probe) -> Result<Self, Failure> {
+        match (request.format, &request.output) {
+            (Format::Pprof, Some(output)) => {
+                Recorder::open(output, request.json.as_deref(), request.duration)
+                    .map(Self::Recording)
+            }
+            (format, output) => Emitter::open(format, output.as_deref()).map(Self::Reports),
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Self::Recording(recorder) = self {
+            recorder.begin();
+        }
+    }
+
+    fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.interval(report),
+            Self::Recording(recorder) => Ok(recorder.interval(report)),
+        }
+    }
+
+    fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.finish(report),
+            Self::Recording(recorder) => recorder.finish(report),
+        }
+    }
+}
+
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
+    started: SystemTime,
     counts: Counts,
     until: Duration,
     /// Our own CPU time at the last report.
@@ -123,9 +168,10 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(target: TargetInfo) -> Self {
+    fn new(target: TargetInfo, started: SystemTime) -> Self {
         Self {
             target,
+            started,
             counts: Counts::default(),
             until: Duration::ZERO,
             cpu: own::cpu_time(),
@@ -173,6 +219,7 @@ impl Progress {
         Report {
             target: self.target.clone(),
             is_final,
+            started: self.started,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),
             attached_seconds: length.as_secs_f64(),

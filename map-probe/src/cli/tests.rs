@@ -175,23 +175,33 @@ fn the_definition_of_the_command_line_is_sound() {
 }
 
 #[test]
-fn verify_takes_a_process_or_a_command_for_five_seconds() {
-    let verify = |line: &str| match parsed(line) {
-        Ok(Request::Verify(verify)) => verify,
-        other => panic!("{line}: {other:?}"),
+fn a_recording_is_a_run_that_writes_a_profile() {
+    let recording = probe("map-probe record --pid 4711 --duration 30s -o maps.pb.gz");
+    assert_eq!(recording.target, Target::Pid(4711));
+    assert_eq!(recording.format, Format::Pprof);
+    assert_eq!(recording.duration, Some(Duration::from_secs(30)));
+    assert_eq!(recording.output, Some(PathBuf::from("maps.pb.gz")));
+    assert_eq!(recording.json, None);
+    let recording = probe("map-probe record --json r.json -- ./server -o x");
+    assert_eq!(recording.output, Some(PathBuf::from("maps.pb.gz")));
+    assert_eq!(recording.json, Some(PathBuf::from("r.json")));
+    let command = ["./server", "-o", "x"].map(OsString::from);
+    assert_eq!(recording.target, Target::Command(command.to_vec()));
+    assert!(refused("map-probe record").contains("--pid PID"));
+    assert!(refused("map-probe record --pid 1 --format json").contains("--format"));
+}
+
+#[test]
+fn completions_and_the_man_page_are_subcommands() {
+    let Ok(Request::Generate(what)) = parsed("map-probe completions zsh") else {
+        panic!("not understood");
     };
-    let of_pid = verify("map-probe verify --pid 4711");
-    assert_eq!(of_pid.target, Target::Pid(4711));
-    assert_eq!(of_pid.duration, Duration::from_secs(5));
-    assert_eq!((of_pid.format, of_pid.lie), (VerifyFormat::Text, None));
-    let of_command = verify("map-probe verify --format json --duration 2s -- ./server --pid 7");
-    assert_eq!(
-        of_command.target,
-        Target::Command(vec!["./server".into(), "--pid".into(), "7".into()])
-    );
-    assert_eq!(of_command.format, VerifyFormat::Json);
-    assert!(refused("map-probe verify").contains("--pid PID"));
-    assert!(refused("map-probe --pid 7 verify").contains("verify --pid"));
+    assert_eq!(what, Generate::Completions(clap_complete::Shell::Zsh));
+    let Ok(Request::Generate(what)) = parsed("map-probe man") else {
+        panic!("not understood");
+    };
+    assert_eq!(what, Generate::Man);
+    assert!(refused("map-probe completions cobol").contains("bash"));
 }
 
 #[test]

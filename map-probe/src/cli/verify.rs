@@ -111,3 +111,53 @@ impl Options {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Request, parse};
+    use super::*;
+    use crate::error::{Failure, Status};
+
+    fn parsed(line: &str) -> Result<Request, Failure> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn verify(line: &str) -> Verify {
+        match parsed(line) {
+            Ok(Request::Verify(verify)) => verify,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_process_or_a_command_is_verified_for_five_seconds() {
+        let of_pid = verify("map-probe verify --pid 4711");
+        assert_eq!(of_pid.target, Target::Pid(4711));
+        assert_eq!(of_pid.duration, Duration::from_secs(5));
+        assert_eq!((of_pid.format, of_pid.lie), (VerifyFormat::Text, None));
+        let of_command = verify("map-probe verify --format json -- ./server --pid 7");
+        let command = ["./server", "--pid", "7"].map(OsString::from);
+        assert_eq!(of_command.target, Target::Command(command.to_vec()));
+        assert_eq!(of_command.format, VerifyFormat::Json);
+    }
+
+    #[test]
+    fn without_a_target_or_behind_options_it_is_refused() {
+        for (line, hint) in [
+            ("map-probe verify", "--pid PID"),
+            ("map-probe --pid 7 verify", "verify --pid"),
+        ] {
+            let failure = parsed(line).expect_err("refused");
+            assert_eq!(failure.status(), Status::Usage);
+            let mut story = Vec::new();
+            failure
+                .explain(&mut story)
+                .expect("memory can be written to");
+            let story = String::from_utf8(story).expect("UTF-8");
+            assert!(
+                story.contains("\nhint: ") && story.contains(hint),
+                "{story}"
+            );
+        }
+    }
+}
