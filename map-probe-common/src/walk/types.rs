@@ -117,6 +117,8 @@ impl TypeHeader {
     #[inline(always)]
     pub(super) fn equality<W: World>(&self, world: W, typ: u64) -> Result<Equality, Cause> {
         let layout = world.layout();
+        // Go 1.18..1.20 runtime/type.go: field _type.size = 0
+        // Go 1.21..1.27 internal/abi/type.go: field Type.Size_ = 0
         let size = self.0[0];
         let tflag = part(self.0[2], layout.tflag);
         if tflag & u64::from(layout.regular_memory) != 0 || size == 0 {

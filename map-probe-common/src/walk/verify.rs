@@ -200,7 +200,7 @@ impl Expected {
         if self.is_indirect != 0 {
             element = world.read(element).ok_or(Cause::Fault)?;
         }
-        // Go 1.24 to 1.26 turn a small map that is full into a table before any insert (`growToTable`).
+        // `growToTable` makes a full small map a table before any insert (Go 1.24 to 1.26).
         let may_move = !is_lookup
             && class as u8 == Class::Small as u8
             && layout.kind == LayoutKind::Swiss as u32

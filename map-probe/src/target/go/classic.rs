@@ -163,12 +163,9 @@ const LAYOUT: Layout = Layout {
 
     // The goroutine.
     // Go 1.18..1.25 classic runtime/runtime2.go: field g.stack.lo = 0 (8 bytes)
-    // Go 1.18..1.25 classic runtime/runtime2.go: field g.stack.hi = 8 (8 bytes)
     stack: Field::at(0, 8),
 
     // Any type. Its size is the first word.
-    // Go 1.18..1.20 runtime/type.go: field _type.size = 0 (8 bytes)
-    // Go 1.21..1.25 classic internal/abi/type.go: field Type.Size_ = 0 (8 bytes)
     // Go 1.18..1.20 runtime/type.go: field _type.tflag = 20 (1 byte)
     // Go 1.21..1.25 classic internal/abi/type.go: field Type.TFlag = 20 (1 byte)
     tflag: Field::at(20, 1),

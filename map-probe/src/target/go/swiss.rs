@@ -134,6 +134,7 @@ const LAYOUT_BY_SLOT: Layout = Layout {
     // Go 1.24..1.26 swiss internal/runtime/maps/group.go: (*groupReference).elem has "groupSlotsOffset + i*typ.SlotSize + typ.ElemOff"
     elems_offset: Field::at(96, 8),
     elems_base: 8,
+    // Go 1.24..1.26 swiss internal/abi/map_swiss.go|map.go: field SwissMapType|MapType.SlotSize = 88 (8 bytes)
     elem_stride: Field::at(88, 8),
     ..LAYOUT
 };
@@ -185,11 +186,9 @@ const LAYOUT: Layout = Layout {
 
     // The goroutine.
     // Go 1.24..1.27 swiss runtime/runtime2.go: field g.stack.lo = 0 (8 bytes)
-    // Go 1.24..1.27 swiss runtime/runtime2.go: field g.stack.hi = 8 (8 bytes)
     stack: Field::at(0, 8),
 
     // Any type. Its size is the first word. The kind byte has no other bits than the kind since 1.26.
-    // Go 1.24..1.27 swiss internal/abi/type.go: field Type.Size_ = 0 (8 bytes)
     // Go 1.24..1.27 swiss internal/abi/type.go: field Type.TFlag = 20 (1 byte)
     tflag: Field::at(20, 1),
     // Go 1.24..1.27 swiss internal/abi/type.go: field Type.Kind_ = 23 (1 byte)
