@@ -6,12 +6,12 @@ use std::time::Instant;
 use crate::cli::{Target, Verify, VerifyFormat};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
-use crate::output;
 use crate::probe::Held;
 use crate::report::verify::{Conclusion, Report};
 use crate::report::{json, text};
 use crate::run::{self, Exit, Signals};
 use crate::session::Session;
+use crate::{messages, output};
 
 /// Verifies as the command line asks.
 ///
@@ -33,9 +33,9 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
         }
         None => (Box::new(io::stdout()), "standard output".to_owned()),
     };
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new(false)?;
     let mut command = match &request.target {
-        Target::Command(command) => Some(Held::start(command)?),
+        Target::Command(command) => Some(Held::start(command, None)?),
         Target::Pid(_) => None,
     };
     let pid = match (&command, &request.target) {
@@ -102,7 +102,7 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
     if let Some(command) = &mut command
         && !command.has_ended()
     {
-        run::say(&format!(
+        messages::say(&format!(
             "the command still runs, as process {}",
             command.pid()
         ));

@@ -4,6 +4,7 @@ mod attach;
 mod bpf;
 mod btf;
 mod command;
+mod command_output;
 mod counters;
 mod load;
 mod maps;
@@ -13,6 +14,7 @@ mod verdicts;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
+pub use command_output::CommandOutput;
 pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};
 pub use verdicts::{Verified, read as read_verdicts};
