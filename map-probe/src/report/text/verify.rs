@@ -39,7 +39,8 @@ pub fn verify(report: &Report, unicode: bool) -> String {
         .map(|function| short(&function.function))
         .collect();
     if !idle.is_empty() && sum.compared > 0 {
-        text += &format!("  not called, or on small maps only: {}\n", idle.join(", "));
+        let idle = idle.join(", ");
+        text.extend(["  not called, or on small maps only: ", &idle, "\n"]);
     }
     for (function, reason) in target.not_covered.iter().chain(&report.left_out) {
         let line = format!("  not covered: {function}: {reason}\n");
@@ -51,7 +52,7 @@ pub fn verify(report: &Report, unicode: bool) -> String {
         text += &shown(difference, unicode);
     }
     if sum.compared > 0 {
-        text += &format!("  {PRICE}\n");
+        text.extend(["  ", PRICE, "\n"]);
     }
     text + &conclusion(report, &sum)
 }
@@ -70,10 +71,11 @@ fn not_compared(report: &Report, sum: &FunctionResult) -> String {
             "the walk reached its bound, or keys cannot be compared",
         ),
     ];
-    let causes = causes.into_iter().filter(|(count, _)| *count > 0);
-    causes
-        .map(|(count, why)| format!("  {} not compared: {why}\n", exact(count)))
-        .collect()
+    let mut text = String::new();
+    for (count, why) in causes.into_iter().filter(|(count, _)| *count > 0) {
+        text.extend(["  ", &exact(count), " not compared: ", why, "\n"]);
+    }
+    text
 }
 
 fn shown(difference: &Difference, unicode: bool) -> String {
