@@ -19,4 +19,5 @@ pub mod run;
 pub mod session;
 pub mod sites;
 pub mod target;
+pub mod verify;
 pub mod wanted;
