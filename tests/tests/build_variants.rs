@@ -119,11 +119,10 @@ fn a_function_that_cannot_be_covered_is_named_with_the_reason() -> Result<()> {
                 let expected = serde_json::json!([{"function": FUNCTION, "reason": REASON}]);
                 ensure!(functions == &expected, "{functions}");
             } else {
-                ensure!(report.contains("1 map function not covered"), "{report}");
-                ensure!(
-                    report.contains(FUNCTION) && report.contains(REASON),
-                    "{report}"
-                );
+                // Lines are wrapped.
+                let text: Vec<&str> = report.split_whitespace().collect();
+                let expected = format!("not covered {FUNCTION}: {REASON}");
+                ensure!(text.join(" ").contains(&expected), "{report}");
             }
         }
     }

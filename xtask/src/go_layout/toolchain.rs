@@ -119,6 +119,7 @@ pub(super) fn at_hand(all: bool) -> Result<Vec<Build>> {
 
 /// A toolchain at this root, taken for one of this version.
 pub(super) fn taken_for(root: &Path, version: &str) -> Result<Build> {
+    let root = fs::canonicalize(root).with_context(|| root.display().to_string())?;
     let go = root.join("bin/go");
     let minor = minor_of(version)?;
     // Its own sources may be of a newer language than the others can read.
