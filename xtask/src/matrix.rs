@@ -71,7 +71,9 @@ pub(crate) fn run() -> Result<()> {
     let path = workspace::root().join("docs/matrix.md");
     std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
     let kernel = nix::sys::utsname::uname()?;
-    std::fs::write(&path, document(&cells, &kernel.release().to_string_lossy()))?;
+    let release = kernel.release().to_string_lossy().into_owned();
+    let release = release.split('-').next().unwrap_or_default();
+    std::fs::write(&path, document(&cells, release))?;
     say(&format!("Wrote {}", path.display()));
     Ok(())
 }
