@@ -6,6 +6,7 @@
 pub mod exact;
 pub mod go;
 pub mod kernel;
+pub mod matrix;
 pub mod oracle;
 pub mod pprof;
 pub mod profiler;

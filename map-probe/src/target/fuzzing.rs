@@ -90,7 +90,7 @@ pub fn types(bytes: &[u8]) {
         start: u64::from_le_bytes(*start),
         bytes: bytes.to_vec(),
     };
-    // Go 1.18, 1.19 to 1.25, and later.
+    // As in Go 1.18, in 1.19 to 1.25, and later.
     for (kind_flags, shift) in [(0x60, 1), (0x60, 0), (0, 0)] {
         check_equality(&equal::programs(&region, kind_flags, shift));
     }

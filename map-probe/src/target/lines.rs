@@ -9,14 +9,23 @@ use super::memory::{self, Memory, u32_in};
 use super::pclntab::{Functions, Record};
 
 /// `_func.npcdata`, and what it is followed by.
+// Go 1.18..1.27 runtime/runtime2.go: field _func.pcfile = 20
 const PCFILE: usize = 20;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.pcln = 24
 const PCLN: usize = 24;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.pcsp = 16
 const PCSP: usize = 16;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.npcdata = 28
 const NPCDATA: usize = 28;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.cuOffset = 32
 const CU_OFFSET: usize = 32;
-/// `abi.PCDATA_InlTreeIndex`.
+/// `PCDATA_InlTreeIndex`.
+// Go 1.18..1.20 runtime/symtab.go: const _PCDATA_InlTreeIndex = 2
+// Go 1.21..1.27 internal/abi/symtab.go: const PCDATA_InlTreeIndex = 2
 const INLINE_INDEX: u32 = 2;
-/// `abi.FUNCDATA_InlTree`.
+/// `FUNCDATA_InlTree`.
+// Go 1.18..1.20 runtime/symtab.go: const _FUNCDATA_InlTree = 3
+// Go 1.21..1.27 internal/abi/symtab.go: const FUNCDATA_InlTree = 3
 const INLINE_TREE: u32 = 3;
 /// Functions inlined into one another at one address, at most: the compiler's own bound on what it inlines is far below.
 const MAX_INLINED: usize = 64;
@@ -42,17 +51,25 @@ pub(crate) struct FrameLayout {
 
 /// Go 1.18 and 1.19.
 pub(crate) const FRAMES_TO_1_19: FrameLayout = FrameLayout {
+    // Go 1.18..1.19 runtime/runtime2.go: field _func.nfuncdata = 39
     funcdata_count: 39,
+    // Go 1.18..1.19 runtime/symtab.go: size inlinedCall = 20
     call_size: 20,
+    // Go 1.18..1.19 runtime/symtab.go: field inlinedCall.func_ = 12
     call_name: 12,
+    // Go 1.18..1.19 runtime/symtab.go: field inlinedCall.parentPc = 16
     call_parent: 16,
 };
 
 /// Go 1.20 and later.
 pub(crate) const FRAMES: FrameLayout = FrameLayout {
+    // Go 1.20..1.27 runtime/runtime2.go: field _func.nfuncdata = 43
     funcdata_count: 43,
+    // Go 1.20..1.27 runtime/symtab.go|symtabinl.go: size inlinedCall = 16
     call_size: 16,
+    // Go 1.20..1.27 runtime/symtab.go|symtabinl.go: field inlinedCall.nameOff = 4
     call_name: 4,
+    // Go 1.20..1.27 runtime/symtab.go|symtabinl.go: field inlinedCall.parentPc = 8
     call_parent: 8,
 };
 
