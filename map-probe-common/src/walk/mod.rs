@@ -30,7 +30,7 @@ pub use types::{Equality, MapType, map_type};
 pub const MAX_STEPS: u32 = 1 << 16;
 
 /// Bytes of a [`Search`] in the kernel, where its world has no size: userspace tells the verifier.
-pub const WALK_STATE_BYTES: usize = 208;
+pub const WALK_STATE_BYTES: usize = 224;
 
 /// Types that any bytes are a value of.
 ///
