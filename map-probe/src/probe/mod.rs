@@ -4,6 +4,7 @@ mod attach;
 mod bpf;
 mod btf;
 mod command;
+mod command_output;
 mod counters;
 mod load;
 mod maps;
@@ -12,5 +13,6 @@ mod refusal;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
+pub use command_output::CommandOutput;
 pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};

@@ -125,7 +125,7 @@ pub(super) struct Mapping<'a> {
     executable: bool,
     /// Device, inode and path.
     file: &'a str,
-    path: &'a str,
+    pub(super) path: &'a str,
 }
 
 impl<'a> Mapping<'a> {

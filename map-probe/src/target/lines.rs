@@ -195,7 +195,7 @@ impl Lines<'_> {
         }
         let table = self.functions.table(table)?;
         let mut bytes = Bytes {
-            memory: self.image,
+            image: self.image,
             next: table.start,
             end: table.end,
             chunk: Vec::new(),
@@ -246,7 +246,7 @@ fn number(next: &mut dyn FnMut() -> Option<u8>) -> Option<u32> {
 
 /// Bytes of a file one by one, read in pieces.
 struct Bytes<'a> {
-    memory: &'a dyn Memory,
+    image: &'a Image,
     next: u64,
     end: u64,
     chunk: Vec<u8>,
@@ -260,7 +260,7 @@ impl Bytes<'_> {
             let len = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
             self.chunk.resize(len, 0);
             self.used = 0;
-            if len == 0 || !self.memory.read(self.next, &mut self.chunk) {
+            if len == 0 || !self.image.search(self.next, &mut self.chunk) {
                 self.chunk.clear();
                 return None;
             }
