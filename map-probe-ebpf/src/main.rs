@@ -14,6 +14,7 @@ mod count;
 mod opaque;
 mod pending;
 mod places;
+mod recent;
 mod scratch;
 mod tables;
 mod types;

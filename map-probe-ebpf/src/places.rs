@@ -42,12 +42,11 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
 /// Whether there was room.
 #[inline(always)]
 fn by_site(key: &SiteKey) -> bool {
-    let counter = BY_SITE.get_ptr_mut(key).or_else(|| {
+    if BY_SITE.get_ptr_mut(key).is_none() {
         // Another CPU may have been first; then this does nothing.
         let _ = BY_SITE.insert(key, 0, u64::from(BPF_NOEXIST));
-        BY_SITE.get_ptr_mut(key)
-    });
-    let Some(counter) = counter else {
+    }
+    let Some(counter) = BY_SITE.get_ptr_mut(key) else {
         return false;
     };
     // SAFETY: the pointer is to a map's value; entries of this table are never removed.
@@ -58,11 +57,10 @@ fn by_site(key: &SiteKey) -> bool {
 /// Whether there was room.
 #[inline(always)]
 fn by_map(key: &MapKey, scratch: &Scratch) -> bool {
-    let count = BY_MAP.get_ptr_mut(key).or_else(|| {
+    if BY_MAP.get_ptr_mut(key).is_none() {
         let _ = BY_MAP.insert(key, MapCount::default(), u64::from(BPF_NOEXIST));
-        BY_MAP.get_ptr_mut(key)
-    });
-    let Some(count) = count else {
+    }
+    let Some(count) = BY_MAP.get_ptr_mut(key) else {
         return false;
     };
     // SAFETY: the pointer is to a map's value; it stays memory of the table when the entry is evicted.

@@ -11,8 +11,8 @@ use map_probe_common::quality::CAUSES;
 use map_probe_common::site::MAX_SITES;
 use map_probe_common::walk::MapType;
 
+use crate::recent::MET_LAST;
 use crate::scratch::{PER_CPU, Scratch};
-use crate::types::MET_LAST;
 
 /// Probe sites, by their cookie. Written by userspace.
 #[map]
