@@ -1,5 +1,7 @@
 //! Map types: read from the target when first met, then remembered.
 
+pub(crate) mod recent;
+
 use aya_ebpf::bindings::BPF_NOEXIST;
 use map_probe_common::counts::{FIRST_TYPE_BLOCK, UNKNOWN_TYPE_BLOCK};
 use map_probe_common::quality::Cause;
@@ -12,7 +14,7 @@ use crate::world::Kernel;
 /// What the walk needs of the type at `typ`, with the block that counts its operations.
 #[inline(always)]
 pub(crate) fn of(world: Kernel, typ: u64) -> Result<MapType, Cause> {
-    if let Some(known) = crate::recent::find(typ) {
+    if let Some(known) = recent::find(typ) {
         return Ok(known);
     }
     // SAFETY: values are written once, whole, before they can be found.
@@ -20,7 +22,7 @@ pub(crate) fn of(world: Kernel, typ: u64) -> Result<MapType, Cause> {
         Some(known) => *known,
         None => meet(world, typ)?,
     };
-    crate::recent::remember(typ, &facts);
+    recent::remember(typ, &facts);
     Ok(facts)
 }
 
@@ -29,7 +31,7 @@ pub(crate) fn of(world: Kernel, typ: u64) -> Result<MapType, Cause> {
 fn meet(world: Kernel, typ: u64) -> Result<MapType, Cause> {
     let mut facts = map_type(world, typ)?;
     facts.block = free_block();
-    crate::recent::keep(&facts);
+    recent::keep(&facts);
     if TYPES.insert(&typ, &facts, u64::from(BPF_NOEXIST)).is_err() {
         // Another thread met it first and has its block; or the table is full.
         // SAFETY: as above.
