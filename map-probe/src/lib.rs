@@ -19,3 +19,4 @@ pub mod run;
 pub mod session;
 pub mod sites;
 pub mod target;
+pub mod verify;

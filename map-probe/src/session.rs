@@ -1,5 +1,7 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+mod verifying;
+
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
@@ -7,11 +9,15 @@ use map_probe_common::Site;
 use map_probe_common::counts::Shape;
 use map_probe_common::options::{MAPS, Options, SITES};
 
+pub use verifying::Lie;
+
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{Attached, Counters, Loaded, Names, Placed, Program, Tables};
 use crate::report::model::{Counts, Frame, Frames, TargetInfo};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
+
+use verifying::Verifying;
 
 /// Why a plugin's operations are not counted.
 const OTHER_GO_CODE: &str =
@@ -25,6 +31,7 @@ pub struct Session {
     binary: Binary,
     bias: u64,
     planned: Vec<PlannedFunction>,
+    verifying: Option<Verifying>,
     loaded: Loaded,
     counters: Counters,
     /// When probes were first in place.
@@ -43,6 +50,16 @@ impl Session {
         verbosity: u8,
         assumed: Option<AssumedGo>,
     ) -> Result<Self, Failure> {
+        Self::prepare_with(pid, program, verbosity, assumed, None)
+    }
+
+    fn prepare_with(
+        pid: u32,
+        program: Program,
+        verbosity: u8,
+        assumed: Option<AssumedGo>,
+        lie: Option<Lie>,
+    ) -> Result<Self, Failure> {
         let process = Process::open(pid)?;
         let binary = process.binary_assuming(assumed)?;
         let bias = process.load_bias(&binary)?;
@@ -52,16 +69,25 @@ impl Session {
         for (typ, _) in &mut equal {
             *typ = typ.wrapping_add(bias);
         }
+        let verifying = match program {
+            Program::Verify => Some(Verifying::plan(&binary, &planned, bias, process.exe())?),
+            Program::Walk | Program::Empty => None,
+        };
+        let mut layout = binary.maps().layout;
+        if let Some(lie) = lie {
+            lie.tell(&mut layout);
+        }
         let tables = Tables {
-            layout: binary.maps().layout,
+            layout,
             sites: sites(&planned)
                 .map(|site| at_bias(site.site, bias))
                 .collect(),
             options: Options {
-                count: SITES | MAPS,
+                count: if verifying.is_some() { 0 } else { SITES | MAPS },
                 ..Options::default()
             },
             equal,
+            zero: verifying.as_ref().map_or([0; 2], Verifying::zero),
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let loaded = Loaded::new(&tables, program, verbosity)?;
@@ -71,6 +97,7 @@ impl Session {
             binary,
             bias,
             planned,
+            verifying,
             loaded,
             counters: Counters::default(),
             start: OnceCell::new(),

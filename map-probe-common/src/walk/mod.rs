@@ -12,6 +12,7 @@ mod compare;
 mod search;
 mod swiss;
 mod types;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::quality::Cause;
 
 pub use search::{Operation, Search};
 pub use types::{Equality, MapType, map_type};
+pub use verify::{Expected, Found, Returned, VERDICTS, Verdict};
 
 /// The most steps one walk takes: one per bucket or group, per key compared, and per 32 bytes of a long key.
 ///

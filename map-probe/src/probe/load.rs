@@ -15,6 +15,11 @@ use super::{bpf, program};
 use crate::error::Failure;
 use crate::object::OBJECT;
 
+/// Sizes of the tables that only [`Program::Verify`] uses: goroutines with an operation under way, map functions, and
+/// differences that are shown.
+const VERIFY_SIZES: [(&str, usize); 3] =
+    [("EXPECTED", 16384), ("VERDICTS", 64), ("DIFFERENCES", 8)];
+
 /// Combinations of call site, type, cell and depth that are counted; 80 bytes of kernel memory each.
 const SITE_COUNTS: usize = 65_536;
 /// Combinations of map, type, cell and depth that are counted, those used last; 130 bytes of kernel memory each.
@@ -25,6 +30,8 @@ pub(super) const MAP_COUNTS: usize = 16_384;
 pub enum Program {
     /// The one that walks and counts.
     Walk,
+    /// The same, which then compares with what the runtime returns.
+    Verify,
     /// One that does nothing: what a trap costs by itself.
     Empty,
 }
@@ -40,6 +47,8 @@ pub struct Tables {
     pub options: Options,
     /// How its composite types compare, by address in the target.
     pub equal: Vec<(u64, Vec<EqualStep>)>,
+    /// Only for [`Program::Verify`]: addresses in the target between which the runtime's zero value lies.
+    pub zero: [u64; 2],
 }
 
 /// The kernel side, loaded. Dropping it unloads it.
@@ -66,7 +75,7 @@ impl Loaded {
             ]))
             .map_err(internal)?;
         let asked = |what| tables.options.count & what != 0;
-        let sizes = HashMap::from([
+        let mut sizes = HashMap::from([
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
             (
@@ -76,6 +85,9 @@ impl Loaded {
             ("BY_SITE", if asked(SITES) { SITE_COUNTS } else { 1 }),
             ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
         ]);
+        if program == Program::Verify {
+            sizes.extend(VERIFY_SIZES);
+        }
         let maps = create_maps(&mut object, &sizes)?;
         relocate(&mut object, &maps)?;
 
@@ -93,6 +105,7 @@ impl Loaded {
             bpf::update(map, &indexes(steps.len()), &steps)
         })?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
+        fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
         let program = program::load(&object, program, verbosity)?;
         // Maps of kinds that aya has no type for (constants) are kept alive by the program.

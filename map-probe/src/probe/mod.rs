@@ -10,9 +10,11 @@ mod load;
 mod maps;
 mod program;
 mod refusal;
+mod verdicts;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
 pub use command_output::CommandOutput;
 pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};
+pub use verdicts::{Verified, read as read_verdicts};
