@@ -33,7 +33,8 @@ pub(crate) static TYPES: HashMap<u64, MapType> = HashMap::with_max_entries(4096,
 /// A type that was met last, with its block, for each value of a few bits of types' addresses: an array is found in at
 /// less cost than a hash table. Written here.
 #[map]
-pub(crate) static TYPES_MET_LAST: Array<u64> = Array::with_max_entries(crate::types::recent::MET_LAST, 0);
+pub(crate) static TYPES_MET_LAST: Array<u64> =
+    Array::with_max_entries(crate::types::recent::MET_LAST, 0);
 
 /// Map types by their blocks. Written here.
 #[map]
