@@ -1,7 +1,5 @@
 //! Map types: read from the target when first met, then remembered.
 
-pub(crate) mod recent;
-
 use aya_ebpf::bindings::BPF_NOEXIST;
 use map_probe_common::counts::{FIRST_TYPE_BLOCK, UNKNOWN_TYPE_BLOCK};
 use map_probe_common::quality::Cause;
@@ -14,16 +12,11 @@ use crate::world::Kernel;
 /// What the walk needs of the type at `typ`, with the block that counts its operations.
 #[inline(always)]
 pub(crate) fn of(world: Kernel, typ: u64) -> Result<MapType, Cause> {
-    if let Some(known) = recent::find(typ) {
-        return Ok(known);
-    }
     // SAFETY: values are written once, whole, before they can be found.
-    let facts = match unsafe { TYPES.get(&typ) } {
-        Some(known) => *known,
-        None => meet(world, typ)?,
-    };
-    recent::remember(typ, &facts);
-    Ok(facts)
+    match unsafe { TYPES.get(&typ) } {
+        Some(known) => Ok(*known),
+        None => meet(world, typ),
+    }
 }
 
 /// Reads a type and gives it a block of counters.
@@ -31,7 +24,6 @@ pub(crate) fn of(world: Kernel, typ: u64) -> Result<MapType, Cause> {
 fn meet(world: Kernel, typ: u64) -> Result<MapType, Cause> {
     let mut facts = map_type(world, typ)?;
     facts.block = free_block();
-    recent::keep(&facts);
     if TYPES.insert(&typ, &facts, u64::from(BPF_NOEXIST)).is_err() {
         // Another thread met it first and has its block; or the table is full.
         // SAFETY: as above.
