@@ -13,6 +13,8 @@ use crate::go::{Go, Variant, build_dir};
 pub enum Outcome {
     /// So many operations on tables were compared, all equal.
     Exact(u64),
+    /// The same of all functions but these, which the report names as not covered.
+    Partly(u64, String),
     /// map-probe refused it, with this reason.
     Refused(String),
     /// It could not be built or run here, for this reason.
@@ -25,10 +27,11 @@ pub enum Outcome {
 ///
 /// It cannot be written.
 pub fn record(go: Go, variant: Variant, outcome: &Outcome) -> Result<()> {
-    let (operations, refused, not_applicable) = match outcome {
-        Outcome::Exact(operations) => (Some(operations), None, None),
-        Outcome::Refused(reason) => (None, Some(reason), None),
-        Outcome::NotApplicable(reason) => (None, None, Some(reason)),
+    let (operations, not_covered, refused, not_applicable) = match outcome {
+        Outcome::Exact(operations) => (Some(operations), None, None, None),
+        Outcome::Partly(operations, functions) => (Some(operations), Some(functions), None, None),
+        Outcome::Refused(reason) => (None, None, Some(reason), None),
+        Outcome::NotApplicable(reason) => (None, None, None, Some(reason)),
     };
     let cell = json!({
         "go": go.version(),
@@ -36,6 +39,7 @@ pub fn record(go: Go, variant: Variant, outcome: &Outcome) -> Result<()> {
         "layout": go.layout(),
         "build": variant.name(),
         "operations": operations,
+        "not_covered": not_covered,
         "refused": refused,
         "not_applicable": not_applicable,
     });

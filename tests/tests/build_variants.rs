@@ -74,6 +74,82 @@ fn a_packed_program_is_refused() -> Result<()> {
     refused(&path, "packed with UPX")
 }
 
+/// The function's code up to the site is made into nops, so that nothing in it computes a hash. The program is probed
+/// while it waits, and never gets to call the function.
+#[test]
+fn a_function_that_cannot_be_covered_is_named_with_the_reason() -> Result<()> {
+    const FUNCTION: &str = "runtime.mapassign_fast32";
+    const REASON: &str = "no call of the type's hasher was recognised";
+    for go in [Go::V1_23, Go::V1_27] {
+        let fixture = go::fixture("oracle", go, Variant::Plain)?;
+        let intact = sites(&fixture)?;
+        let function = function_of(&intact, FUNCTION)?;
+        let site = &function["sites"][0];
+        let (address, offset) = (number(&function["address"])?, site["offset"].as_u64());
+        let length = usize::try_from(offset.context("an offset")?)?;
+        let directory = tempfile::tempdir()?;
+        // Linked at 0x400000, with the whole file from there on.
+        let start = usize::try_from(address - 0x40_0000)?;
+        let path = copy(directory.path(), go, |bytes| {
+            bytes[start..start + length].fill(0x90);
+        })?;
+
+        let damaged = sites(&path)?;
+        let found = function_of(&damaged, FUNCTION)?;
+        ensure!(found["status"] == "not covered", "{found}");
+        ensure!(found["reason"] == REASON, "{found}");
+        let text = profiler::run(&["sites", path.to_str().context("a path")?])?.success()?;
+        ensure!(
+            text.stdout.contains(&format!("not covered: {REASON}")),
+            "{}",
+            text.stdout
+        );
+
+        if !kernel::wanted()? {
+            continue;
+        }
+        for format in ["json", "text"] {
+            let target = Target::start(&path, &SHORT)?;
+            let profiler = Profiler::attach(&target.pid(), format, &[])?;
+            profiler.interrupt()?;
+            let report = profiler.finish()?.success()?.stdout;
+            if format == "json" {
+                let report = Report::parse(&report)?;
+                let functions = &report.json["target"]["functions"]["not_covered"];
+                let expected = serde_json::json!([{"function": FUNCTION, "reason": REASON}]);
+                ensure!(functions == &expected, "{functions}");
+            } else {
+                // Lines are wrapped.
+                let text: Vec<&str> = report.split_whitespace().collect();
+                let expected = format!("not covered {FUNCTION}: {REASON}");
+                ensure!(text.join(" ").contains(&expected), "{report}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What `map-probe sites` says of a program.
+fn sites(path: &Path) -> Result<serde_json::Value> {
+    let path = path.to_str().context("a path")?;
+    let ended = profiler::run(&["sites", path, "--format", "json"])?.success()?;
+    Ok(serde_json::from_str(&ended.stdout)?)
+}
+
+fn function_of<'a>(sites: &'a serde_json::Value, name: &str) -> Result<&'a serde_json::Value> {
+    let functions = sites["functions"].as_array().context("a list")?;
+    let mut found = functions
+        .iter()
+        .filter(|function| function["function"] == name);
+    found.next().with_context(|| format!("no {name}"))
+}
+
+/// `0x401000`.
+fn number(text: &serde_json::Value) -> Result<u64> {
+    let digits = text.as_str().and_then(|text| text.strip_prefix("0x"));
+    Ok(u64::from_str_radix(digits.context("a number")?, 16)?)
+}
+
 #[test]
 fn a_program_deleted_while_it_runs_is_counted_exactly() -> Result<()> {
     if !kernel::wanted()? {

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let layout = go_layout::Args {
         all: args.full,
-        table: false,
+        ..go_layout::Args::default()
     };
     go_layout::run(&layout)?;
     let results = tests(args)?;

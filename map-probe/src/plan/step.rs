@@ -257,9 +257,18 @@ impl Step<'_> {
         }
         match state.stack_pointer() {
             Some(pointer) if !state.escaped && callee != Callee::Morestack => {
-                // What is in the callee's own frame is gone, and so is what may be an argument in ours.
+                // What is in the callee's own frame is gone, and so is what may be an argument in ours. A variable
+                // whose address is only passed through is none: it lies above the callee's one argument.
+                let passed_through = match (callee, state.registers[RAX]) {
+                    (Callee::Identity, Value::Frame(start)) => {
+                        start.max(pointer.saturating_add(8))..start.saturating_add(16)
+                    }
+                    _ => 0..0,
+                };
                 state.slots.retain(|offset, _| {
-                    *offset >= 0 || (*offset >= pointer && self.read_back.contains(offset))
+                    *offset >= 0
+                        || (*offset >= pointer && self.read_back.contains(offset))
+                        || passed_through.contains(offset)
                 });
             }
             Some(_) if !state.escaped => {}

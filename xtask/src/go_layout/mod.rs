@@ -26,11 +26,22 @@ const FOLDERS: [&str; 3] = [
 const UNTESTED: [u32; 2] = [18, 20];
 
 /// Options of `cargo xtask go-layout`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Every toolchain has to be there, and programs are looked at as PIEs too; without, those that are there, in a few seconds.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Check this Go installation instead, taken for one of the version that `--as` names: what fails has changed since.
+    #[arg(long, value_name = "ROOT", requires = "as_version")]
+    pub(crate) toolchain: Option<PathBuf>,
+    /// The version whose facts to check it against, like 1.27.
+    #[arg(
+        long = "as",
+        value_name = "VERSION",
+        id = "as_version",
+        requires = "toolchain"
+    )]
+    pub(crate) as_version: Option<String>,
     /// Print the table also when every fact holds.
     #[arg(long)]
     pub(crate) table: bool,
@@ -42,7 +53,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "Checking every fact about Go that the code relies on. Needs: Go toolchains, which `cargo xtask test` fetches.",
     );
     let facts = facts()?;
-    let builds = toolchain::at_hand(args.all)?;
+    let builds = match (&args.toolchain, &args.as_version) {
+        (Some(root), Some(version)) => vec![toolchain::taken_for(root, version)?],
+        _ => toolchain::at_hand(args.all)?,
+    };
     let rows: Vec<Row<'_>> = facts.iter().map(|fact| Row::new(fact, &builds)).collect();
     let problems: Vec<String> = rows
         .iter()

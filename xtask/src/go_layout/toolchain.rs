@@ -93,10 +93,7 @@ pub(super) fn at_hand(all: bool) -> Result<Vec<Build>> {
         newest.is_file(),
         "no Go toolchain is here: `cargo xtask test` fetches them"
     );
-    let folder = workspace::work().join("go-layout");
-    fs::create_dir_all(&folder)?;
-    let reader = folder.join("facts");
-    build(&newest, "facts", &reader, &[], "")?;
+    let reader = reader(&newest)?;
     let mut builds = Vec::new();
     for version in versions {
         let go = tools::go_path(version);
@@ -107,34 +104,79 @@ pub(super) fn at_hand(all: bool) -> Result<Vec<Build>> {
             );
             continue;
         }
-        let minor = version
-            .split('.')
-            .nth(1)
-            .and_then(|minor| minor.parse().ok());
-        let minor: u32 = minor.with_context(|| format!("{version} is no version"))?;
-        let default = if minor < FIRST_SWISS {
-            Family::Classic
-        } else {
-            Family::Swiss
-        };
+        let minor = minor_of(version)?;
         let experiments = EXPERIMENTS.iter().filter(|(of, ..)| *of == minor);
         let experiments = experiments.map(|(_, experiment, family)| (*experiment, *family));
-        for (experiment, family) in [("", default)].into_iter().chain(experiments) {
+        for (experiment, family) in [("", default_family(minor))].into_iter().chain(experiments) {
             let name = format!("{version} {experiment}").trim_end().to_owned();
-            let program = folder.join(name.replace(' ', "-"));
-            builds.push(Build {
-                minor,
-                family,
-                sources: PathBuf::from(read(Command::new(&go).args(["env", "GOROOT"]))?)
-                    .join("src"),
-                packages: facts(&go, &reader, experiment).with_context(|| format!("Go {name}"))?,
-                program: programs(&go, &program, experiment, all)
-                    .with_context(|| format!("Go {name}"))?,
-                name,
-            });
+            builds.push(Build::new(
+                &go, name, minor, family, experiment, &reader, all,
+            )?);
         }
     }
     Ok(builds)
+}
+
+/// A toolchain at this root, taken for one of this version.
+pub(super) fn taken_for(root: &Path, version: &str) -> Result<Build> {
+    let root = fs::canonicalize(root).with_context(|| root.display().to_string())?;
+    let go = root.join("bin/go");
+    let minor = minor_of(version)?;
+    // Its own sources may be of a newer language than the others can read.
+    let reader = reader(&go)?;
+    let says = read(Command::new(&go).args(["env", "GOVERSION"]))?;
+    let name = says.trim_start_matches("go").to_owned();
+    Build::new(&go, name, minor, default_family(minor), "", &reader, true)
+}
+
+impl Build {
+    fn new(
+        go: &Path,
+        name: String,
+        minor: u32,
+        family: Family,
+        experiment: &str,
+        reader: &Path,
+        pie: bool,
+    ) -> Result<Self> {
+        let of = || format!("Go {name}");
+        let program = reader.with_file_name(name.replace(' ', "-"));
+        let root = read(Command::new(go).args(["env", "GOROOT"])).with_context(of)?;
+        Ok(Self {
+            minor,
+            family,
+            sources: PathBuf::from(root).join("src"),
+            packages: facts(go, reader, experiment).with_context(of)?,
+            program: programs(go, &program, experiment, pie).with_context(of)?,
+            name,
+        })
+    }
+}
+
+/// 27 of `1.27.3`, `1.27` or `go1.27.3`.
+fn minor_of(version: &str) -> Result<u32> {
+    let minor = version
+        .split('.')
+        .nth(1)
+        .and_then(|minor| minor.parse().ok());
+    minor.with_context(|| format!("{version} is no version of Go"))
+}
+
+fn default_family(minor: u32) -> Family {
+    if minor < FIRST_SWISS {
+        Family::Classic
+    } else {
+        Family::Swiss
+    }
+}
+
+/// The program that reads sources, built by this toolchain.
+fn reader(go: &Path) -> Result<PathBuf> {
+    let folder = workspace::work().join("go-layout");
+    fs::create_dir_all(&folder)?;
+    let reader = folder.join("facts");
+    build(go, "facts", &reader, &[], "")?;
+    Ok(reader)
 }
 
 /// Builds one of our Go programs.

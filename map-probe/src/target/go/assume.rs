@@ -171,14 +171,14 @@ mod tests {
     #[test]
     fn experiments_of_a_program_count_for_the_version_that_is_assumed() {
         let info = BuildInfo {
-            raw_version: "devel go1.28-1a2b3c X:simd".to_owned(),
+            raw_version: "devel go1.28-1a2b3c X:tomorrow".to_owned(),
             version: "devel go1.28-1a2b3c".to_owned(),
-            experiments: vec!["simd".to_owned()],
+            experiments: vec!["tomorrow".to_owned()],
             settings: Vec::new(),
         };
         let refused = facts(&info, "app", AssumedGo::parse("1.27").ok()).expect_err("refused");
         assert!(
-            refused.to_string().contains("GOEXPERIMENT=simd"),
+            refused.to_string().contains("GOEXPERIMENT=tomorrow"),
             "{refused}"
         );
     }

@@ -95,7 +95,9 @@ fn effect(minor: u32, experiment: &str) -> Effect {
         (24, "noswissmap") => Effect::Facts(&classic::GO_1_24),
         (25, "noswissmap") => Effect::Facts(&classic::GO_1_25),
         (27, "mapsplitgroup") => Effect::Facts(&swiss::GO_1_27_SPLIT),
-        (27, "simd") => Effect::Refused("which computes hashes in another way"),
+        // Hashes short keys in place, with vector instructions: the planner proves no site in the functions for such
+        // keys, so that they are named as not covered. Maps are laid out as ever.
+        (27, "simd") => Effect::None,
         (_, name) if HARMLESS.contains(&name.strip_prefix("no").unwrap_or(name)) => Effect::None,
         _ => Effect::Refused("of which it is not known whether it changes maps"),
     }
@@ -261,7 +263,7 @@ mod tests {
 
     #[test]
     fn an_experiment_that_may_change_maps_is_refused_by_name() {
-        for experiment in ["simd", "tomorrow", "nomapsplitgroups"] {
+        for experiment in ["runtimetomorrow", "tomorrow", "nomapsplitgroups"] {
             let refused = layout("go1.27.3", &[experiment]).expect_err("not supported");
             assert!(refused.to_string().contains(experiment), "{refused}");
         }
