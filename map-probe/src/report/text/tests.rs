@@ -51,7 +51,7 @@ const WHOLE: &str = "\
 
   maps                                           count  depth mean    p99    max
   0xc000123400                               1,040,025        1.04      2     20
-    map[string]*main.Order · 95,000 of 114,688 slots (83%) · 40,475 excess probes
+    map[string]*main.Order · 83% full (95,000 of 114,688) · 40,475 excess probes
   maps that found no room in the table         142,345        1.00      1      1
 
   small maps  lookup 76 hit (not all: some end before they reach a probe)
@@ -112,7 +112,7 @@ const EXACT: &str = "\
 
   maps                                           count  depth mean    p99    max
   0xc000123400                               1,040,025        1.04      2     20
-    map[string]*main.Order | 95,000 of 114,688 slots (83%) | 40,475 excess probes
+    map[string]*main.Order | 83% full (95,000 of 114,688) | 40,475 excess probes
   maps that found no room in the table         142,345        1.00      1      1
 
   small maps  lookup 76 hit

@@ -112,7 +112,7 @@ fn map_details(map: &MapRows, style: Style) -> String {
         Some(slots) if slots > 0 => {
             let load = size.entries as f64 * 100.0 / slots as f64;
             format!(
-                "{} of {} slots ({load:.0}%)",
+                "{load:.0}% full ({} of {})",
                 exact(size.entries),
                 exact(slots)
             )
