@@ -73,7 +73,9 @@ fn pages_rows_filters_sizes_pauses_and_exports_on_a_real_target() -> Result<()> 
     ensure!(rows > 0 && rows == matching, "filtered:\n{filtered}");
     tmux.press(&["Enter"])?;
     tmux.press(&["Enter"])?;
-    tmux.wait_for(&["3 Types ›", "all operations by depth", "call site"])?;
+    tmux.wait_for(&["3 Types ›", "all operations by depth", " maps "])?;
+    tmux.press(&["G"])?;
+    tmux.wait_for(&["▸ main.", ".go:"])?;
     tmux.press(&["Escape"])?;
     tmux.wait_for(&["1 Overview  2 Time  3 Types"])?;
     tmux.resize(200, 60)?;
