@@ -18,6 +18,7 @@ pub mod op;
 pub mod quality;
 pub mod site;
 pub mod walk;
+pub mod window;
 
 pub use layout::{Layout, LayoutKind};
 pub use site::Site;

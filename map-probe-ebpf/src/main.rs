@@ -16,31 +16,38 @@ mod scratch;
 mod tables;
 mod types;
 mod values;
+mod window;
 mod world;
 
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
 use aya_log_ebpf::{debug, info};
+use map_probe_common::op::cell;
 use map_probe_common::quality::Cause;
 use map_probe_common::site::Role;
 use map_probe_common::walk::{End, Search};
 
 use crate::scratch::Scratch;
 use crate::values::Values;
+use crate::window::Trap;
 use crate::world::Kernel;
 
 /// A probe site was reached. Sleepable, so that memory the target has not touched yet can be read.
 #[uprobe(sleepable)]
 fn map_probe(ctx: ProbeContext) -> u32 {
     scratch::stay_on_the_threads_stack();
-    let result = scratch::claim().and_then(|scratch| {
-        let result = operation(&ctx, scratch);
-        scratch::release(scratch);
-        result
-    });
-    if let Err(cause) = result {
-        count::failed(cause);
+    let trap = window::enter();
+    if trap.counts() {
+        let result = scratch::claim().and_then(|scratch| {
+            let result = operation(&ctx, trap, scratch);
+            scratch::release(scratch);
+            result
+        });
+        if let Err(cause) = result {
+            count::failed(cause);
+        }
     }
+    trap.leave(&ctx);
     0
 }
 
@@ -51,13 +58,13 @@ fn empty(_ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
+fn operation(ctx: &ProbeContext, trap: Trap, scratch: &mut Scratch) -> Result<(), Cause> {
     Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
     if values.operation.role as u8 == Role::AfterEvacuation as u8 {
         // Most operations here were counted at their first site: an insert that grew its map passes again.
-        let Some(hash) = pending::take(values.goroutine) else {
+        let Some(hash) = pending::take(values.goroutine, trap.window()) else {
             return Ok(());
         };
         values.operation.hash = hash;
@@ -80,9 +87,11 @@ fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
                 class as u8,
                 depth
             );
-            count::operation(typ.block, values.operation.op, outcome, class, depth)
+            let op = values.operation.op;
+            count::operation(typ.block, op, outcome, class, depth)?;
+            trap.log(typ.block, cell(op, outcome, class), depth)
         }
-        End::Deferred => pending::put(values.goroutine, values.operation.hash),
+        End::Deferred => pending::put(values.goroutine, values.operation.hash, trap.window()),
         End::Failed(cause) => {
             info!(
                 ctx,

@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` follows one operation from the trap to the screen through these modules.
 
+pub mod budget;
 pub mod cli;
 pub mod error;
 pub mod kernel_log;

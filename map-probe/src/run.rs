@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
+use crate::budget::{Account, Taken, Told, TypeNames, Watch};
 use crate::cli::{Bench, Probe, Target};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
-use crate::probe::{Held, Program};
+use crate::probe::{Attached, Held, Program};
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
-use crate::session::Session;
+use crate::session::{Reattach, Session};
 
 /// Probes as the command line asks.
 ///
@@ -45,10 +47,10 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         (Target::Pid(pid), None) => pid.cast_unsigned(),
         (Target::Command(_), None) => 0,
     };
-    let program = if request.bench.is_some() {
-        Program::Empty
-    } else {
-        Program::Walk
+    let program = match (&request.bench, request.bound) {
+        (Some(_), _) => Program::Empty,
+        (None, Some(_)) => Program::Windows,
+        (None, None) => Program::Walk,
     };
     let mut session = Session::prepare(
         pid,
@@ -58,13 +60,16 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     )?;
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
-    let attached = match &request.bench {
-        Some(Bench::EmptyAt(address)) => session.attach_at_address(*address)?,
-        Some(Bench::Empty) | None => session.attach()?,
+    let mut watching = match (&request.bench, request.bound) {
+        (Some(Bench::EmptyAt(address)), _) => Watching::All(session.attach_at_address(*address)?),
+        (None, Some(bound)) => Watching::windows(session.reattach()?, bound)?,
+        (Some(Bench::Empty), _) | (None, None) => Watching::All(session.attach()?),
     };
     let start = Instant::now();
-    let mut progress = Progress::new(session.info());
-    announce(&progress.target);
+    let mut progress = Progress::new(session.info(), request.bound);
+    if let Watching::All(_) = watching {
+        announce(&progress.target);
+    }
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -80,27 +85,33 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
             () = exit.happens() => break,
             () = &mut end => break,
             () = log.flushed() => continue,
+            opened = watching.opens() => {
+                opened?;
+                announce(&progress.target);
+                continue;
+            }
             _ = ticks.tick() => {}
         }
-        let counts = session.read()?;
+        let reading = watching.read(&mut session)?;
         progress.target = session.info();
-        let report = progress.interval(counts, start.elapsed());
+        let report = progress.interval(&reading, start.elapsed());
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
     }
     let seconds = start.elapsed();
     // Returns when no program runs any more: what is read then is all there is.
-    drop(attached);
-    let counts = session.read()?;
+    watching.end();
+    let reading = watching.read(&mut session)?;
     progress.target = session.info();
     log.flush();
+    let interval = progress.interval(&reading, seconds);
     // A text reader who has seen no interval does not need one that is the whole run.
-    if progress.reported || request.format != Format::Text {
+    if progress.intervals > 1 || request.format != Format::Text {
         // A reader who is gone is told nothing more, by `finish` either.
-        let _ = emitter.interval(&progress.interval(counts.clone(), seconds))?;
+        let _ = emitter.interval(&interval)?;
     }
-    emitter.finish(&progress.whole(counts, seconds))?;
+    emitter.finish(&progress.whole(reading, seconds))?;
     if let Some(command) = &mut command
         && !command.has_ended()
     {
@@ -112,80 +123,172 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Probes at work.
+enum Watching {
+    /// All the time.
+    All(#[expect(dead_code, reason = "held until the end")] Attached),
+    /// In windows of time; the receiver is told when the first is open.
+    Windows(Watch, Option<oneshot::Receiver<Result<(), Failure>>>),
+    /// No longer.
+    Ended(Option<Watch>),
+}
+
+/// All that was counted when it was read.
+struct Reading {
+    /// By the kernel side, since it was loaded.
+    counts: Counts,
+    /// In windows, since the last reading.
+    taken: Taken,
+    /// The names of types in `taken`.
+    names: TypeNames,
+}
+
+impl Watching {
+    fn windows(target: Reattach, bound: f64) -> Result<Self, Failure> {
+        let (watch, first) = Watch::begin(target, bound)?;
+        Ok(Self::Windows(watch, Some(first)))
+    }
+
+    /// Waits until the first window is open; forever if it has been, or there are none.
+    async fn opens(&mut self) -> Result<(), Failure> {
+        if let Self::Windows(_, first) = self
+            && let Some(receiver) = first
+        {
+            let opened = receiver.await;
+            *first = None;
+            match opened {
+                Ok(opened) => return opened,
+                // It ended before: so does the run.
+                Err(_) => pending().await,
+            }
+        }
+        pending().await
+    }
+
+    /// Takes the probes away, and returns when no program runs any more: what is read then is all there is.
+    fn end(&mut self) {
+        *self = match std::mem::replace(self, Self::Ended(None)) {
+            Self::Windows(mut watch, _) => {
+                watch.end();
+                Self::Ended(Some(watch))
+            }
+            Self::All(_) | Self::Ended(_) => Self::Ended(None),
+        };
+    }
+
+    fn read(&self, session: &mut Session) -> Result<Reading, Failure> {
+        let (taken, names) = match self {
+            Self::Windows(watch, _) | Self::Ended(Some(watch)) => {
+                (watch.take(), session.type_names()?)
+            }
+            Self::All(_) | Self::Ended(None) => (Taken::default(), TypeNames::new()),
+        };
+        Ok(Reading {
+            counts: session.read()?,
+            taken,
+            names,
+        })
+    }
+}
+
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
     counts: Counts,
+    /// What was taken in windows, if there are any.
+    account: Option<Account>,
     until: Duration,
     /// Our own CPU time at the last report.
     cpu: Duration,
-    reported: bool,
+    intervals: u64,
 }
 
 impl Progress {
-    fn new(target: TargetInfo) -> Self {
+    fn new(target: TargetInfo, bound: Option<f64>) -> Self {
         Self {
             target,
             counts: Counts::default(),
+            account: bound.map(Account::new),
             until: Duration::ZERO,
             cpu: own::cpu_time(),
-            reported: false,
+            intervals: 0,
         }
     }
 
     /// The report of the time since the last one.
-    fn interval(&mut self, counts: Counts, until: Duration) -> Report {
+    fn interval(&mut self, reading: &Reading, until: Duration) -> Report {
         let cpu = own::cpu_time();
         let length = until.saturating_sub(self.until);
         let spent = cpu.saturating_sub(self.cpu);
-        let report = self.report(counts.since(&self.counts), (length, until), spent, false);
+        let counts = reading.counts.since(&self.counts);
+        let seconds = length.as_secs_f64();
+        let told = match &mut self.account {
+            Some(account) => account.interval(&reading.taken, counts, &reading.names, seconds),
+            None => everything(counts, seconds),
+        };
         self.cpu = cpu;
-        self.counts = counts;
+        self.counts = reading.counts.clone();
         self.until = until;
-        self.reported = true;
-        report
+        self.intervals += 1;
+        self.report(told, (length, until), spent, false)
     }
 
-    fn whole(&self, counts: Counts, until: Duration) -> Report {
-        self.report(counts, (until, until), own::cpu_time(), true)
+    /// The report of the whole run, after that of its last interval.
+    fn whole(&self, reading: Reading, until: Duration) -> Report {
+        let seconds = until.as_secs_f64();
+        let told = match &self.account {
+            Some(account) => account.whole(reading.counts, &reading.names, seconds),
+            None => everything(reading.counts, seconds),
+        };
+        self.report(told, (until, until), own::cpu_time(), true)
     }
 
     /// `cpu` is our own time for it: for the whole run all since our start, so that getting ready is in it.
     fn report(
         &self,
-        counts: Counts,
+        told: Told,
         (length, until): (Duration, Duration),
         cpu: Duration,
         is_final: bool,
     ) -> Report {
-        let cost = Cost {
-            windows: 1,
-            traps: counts
-                .operations
-                .total()
-                .saturating_add(counts.quality.missing()),
-            ns_per_trap: None,
-            slowdown: None,
-            bound: None,
-            cpu_seconds: cpu.as_secs_f64(),
-            resident_bytes: own::resident_bytes(),
-        };
         Report {
             target: self.target.clone(),
             is_final,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),
-            attached_seconds: length.as_secs_f64(),
+            attached_seconds: told.attached_seconds,
             // Lookups on small maps end before they reach a probe, in every version supported.
             small_counted: false,
             mode: Mode::Trace,
-            cost: Some(cost),
-            counts,
+            cost: Some(Cost {
+                cpu_seconds: cpu.as_secs_f64(),
+                resident_bytes: own::resident_bytes(),
+                ..told.cost
+            }),
+            counts: told.counts,
         }
     }
 }
 
-/// The line that says: from now on every operation is counted.
+/// What is told of a time in which every operation was traced.
+fn everything(counts: Counts, seconds: f64) -> Told {
+    let missing = counts.quality.missing();
+    Told {
+        attached_seconds: seconds,
+        cost: Cost {
+            windows: 1,
+            traps: counts.operations.total().saturating_add(missing),
+            ns_per_trap: None,
+            slowdown: None,
+            bound: None,
+            cpu_seconds: 0.0,
+            resident_bytes: 0,
+        },
+        counts,
+    }
+}
+
+/// The line that says: from now on operations are counted.
 fn announce(target: &TargetInfo) {
     let TargetInfo {
         pid,

@@ -1,8 +1,16 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use map_probe_common::window::COOKIE_KIND_SHIFT;
+
+use crate::budget::TypeNames;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
-use crate::probe::{Attached, Counters, Loaded, Placed, Program, Tables};
+use crate::probe::{
+    Attached, Calibration, Counters, Loaded, Placed, Program, Tables, WindowMemory, calibrate,
+    internal,
+};
 use crate::report::model::{Counts, TargetInfo};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
 
@@ -72,14 +80,43 @@ impl Session {
     /// # Errors
     /// The target ended, or the kernel refuses.
     pub fn attach(&self) -> Result<Attached, Failure> {
-        let mut placed = Vec::new();
-        for (cookie, site) in (0..).zip(sites(&self.planned)) {
-            placed.push(Placed {
-                offset: self.file_offset(site.address)?,
-                cookie,
-            });
-        }
-        self.attach_at(&placed)
+        self.attach_at(&self.placed()?)
+    }
+
+    /// What it takes to put the probes in place again and again, apart from this session.
+    ///
+    /// # Errors
+    /// The kernel side was not loaded as [`Program::Windows`], or as [`Session::attach`].
+    pub fn reattach(&self) -> Result<Reattach, Failure> {
+        let program = self.loaded.program().try_clone_to_owned();
+        Ok(Reattach {
+            program: program.map_err(internal)?,
+            path: self.process.exe_link(),
+            placed: self.placed()?,
+            pid: self.process.pid(),
+            memory: WindowMemory::new(&self.loaded)?,
+            calibration: match self.loaded.empty() {
+                Some(empty) => calibrate(empty)?,
+                None => return Err(internal("no program to measure traps with")),
+            },
+        })
+    }
+
+    fn placed(&self) -> Result<Vec<Placed>, Failure> {
+        (0..)
+            .zip(sites(&self.planned))
+            .map(|(index, site)| {
+                let kind: u64 = match site.cost {
+                    plan::Cost::Nop5 => 0,
+                    plan::Cost::Emulated => 1,
+                    plan::Cost::SingleStepped => 2,
+                };
+                Ok(Placed {
+                    offset: self.file_offset(site.address)?,
+                    cookie: kind << COOKIE_KIND_SHIFT | index,
+                })
+            })
+            .collect()
     }
 
     /// Puts a single probe at a linked address. For `cargo xtask bench`.
@@ -105,7 +142,7 @@ impl Session {
             .hint("start it under map-probe instead: map-probe -- COMMAND"));
         }
         Attached::new(
-            &self.loaded,
+            self.loaded.program(),
             &self.process.exe_link(),
             placed,
             self.process.pid(),
@@ -140,6 +177,22 @@ impl Session {
         counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))
     }
 
+    /// The names of types by the number of their counters, as records of windows have it; unknown ones are left out.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn type_names(&mut self) -> Result<TypeNames, Failure> {
+        let Self {
+            process,
+            binary,
+            bias,
+            loaded,
+            counters,
+            ..
+        } = self;
+        counters.type_names(loaded, &mut |typ| binary.type_name(typ, *bias, process))
+    }
+
     /// The target as reports name it, with the libraries that were there at the last [`Session::read`].
     #[must_use]
     pub fn info(&self) -> TargetInfo {
@@ -167,6 +220,33 @@ impl Session {
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
         }
         info
+    }
+}
+
+/// Everything needed to put probes in place again and again.
+#[derive(Debug)]
+pub struct Reattach {
+    /// The program.
+    pub program: OwnedFd,
+    /// The target's executable.
+    pub path: String,
+    /// The probe sites.
+    pub placed: Vec<Placed>,
+    /// The target.
+    pub pid: u32,
+    /// The kernel side's memory for windows.
+    pub memory: WindowMemory,
+    /// What traps cost on this machine.
+    pub calibration: Calibration,
+}
+
+impl Reattach {
+    /// Puts the probes in place.
+    ///
+    /// # Errors
+    /// The target ended, or the kernel refuses.
+    pub fn attach(&self) -> Result<Attached, Failure> {
+        Attached::new(self.program.as_fd(), &self.path, &self.placed, self.pid)
     }
 }
 

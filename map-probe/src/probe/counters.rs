@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aya::maps::{Array, HashMap as BpfHashMap, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap as BpfHashMap, MapData, MapError, PerCpuArray};
 use map_probe_common::counts::{Block, DeepKey, UNKNOWN_TYPE_BLOCK};
 use map_probe_common::op::of_cell;
 use map_probe_common::quality::CAUSES;
@@ -10,6 +10,7 @@ use map_probe_common::walk::MapType;
 
 use super::load::Loaded;
 use super::refusal::internal;
+use crate::budget::TypeNames;
 use crate::error::Failure;
 use crate::report::counts::{Counts, Quality, Rows};
 
@@ -29,6 +30,26 @@ impl Counters {
     /// A table of the kernel side cannot be read.
     pub fn read(&mut self, loaded: &Loaded, name: &mut Namer<'_>) -> Result<Counts, Failure> {
         self.read_tables(loaded, name).map_err(internal)
+    }
+
+    /// The names of types by the number of their counters; unknown ones are left out.
+    ///
+    /// # Errors
+    /// The table of types cannot be read.
+    pub fn type_names(
+        &mut self,
+        loaded: &Loaded,
+        name: &mut Namer<'_>,
+    ) -> Result<TypeNames, Failure> {
+        let types = loaded.maps.get("TYPES");
+        let types = types.ok_or(Error::NoTable("TYPES")).map_err(internal)?;
+        let types = types.try_into().map_err(internal)?;
+        let of_block = types_of_blocks(&types).map_err(internal)?;
+        let names = of_block.into_iter().filter_map(|(block, typ)| {
+            let name = self.names.entry(typ).or_insert_with(|| name(typ)).clone();
+            Some((block, name?))
+        });
+        Ok(names.collect())
     }
 
     fn read_tables(&mut self, loaded: &Loaded, name: &mut Namer<'_>) -> Result<Counts, Error> {
@@ -59,13 +80,7 @@ impl Counters {
                     .record(kind, key.depth, operations);
             }
         }
-        let mut of_block = HashMap::new();
-        for entry in &types {
-            let (typ, facts) = entry?;
-            if facts.block != UNKNOWN_TYPE_BLOCK {
-                of_block.insert(facts.block, typ);
-            }
-        }
+        let of_block = types_of_blocks(&types)?;
         let named = blocks
             .into_iter()
             .filter(|(_, rows)| rows.total() > 0)
@@ -86,6 +101,20 @@ impl Counters {
             Quality::from_causes(&causes),
         ))
     }
+}
+
+/// Addresses of types by the number of their counters.
+fn types_of_blocks(
+    types: &BpfHashMap<&MapData, u64, MapType>,
+) -> Result<HashMap<u32, u64>, MapError> {
+    let mut of_block = HashMap::new();
+    for entry in types {
+        let (typ, facts) = entry?;
+        if facts.block != UNKNOWN_TYPE_BLOCK {
+            of_block.insert(facts.block, typ);
+        }
+    }
+    Ok(of_block)
 }
 
 fn add(rows: &mut Rows, block: &Block) {

@@ -6,9 +6,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
+use map_probe_common::window::LOG_RECORDS;
 use map_probe_common::{Layout, Site};
 
 use super::refusal::{Missing, internal, not_created};
+use super::window::cpus;
 use super::{bpf, program};
 use crate::error::Failure;
 use crate::object::OBJECT;
@@ -22,6 +24,8 @@ const TYPE_BLOCKS: u32 = 1024;
 pub enum Program {
     /// The one that walks and counts.
     Walk,
+    /// The same, counting in windows of time only, and what it costs.
+    Windows,
     /// One that does nothing: what a trap costs by itself.
     Empty,
 }
@@ -41,6 +45,8 @@ pub struct Tables {
 #[derive(Debug)]
 pub struct Loaded {
     pub(super) program: OwnedFd,
+    /// The one that does nothing, if there are windows: to measure what a trap costs.
+    pub(super) empty: Option<OwnedFd>,
     pub(super) maps: HashMap<String, Map>,
 }
 
@@ -50,6 +56,7 @@ impl Loaded {
     /// # Errors
     /// Not permitted, or a kernel that lacks something.
     pub fn new(tables: &Tables, program: Program, verbosity: u8) -> Result<Self, Failure> {
+        let windowed = program == Program::Windows;
         let (steps, programs) = equality(&tables.equal);
         let mut object = aya_obj::Object::parse(OBJECT).map_err(internal)?;
         let level = [log_level(verbosity)];
@@ -57,9 +64,17 @@ impl Loaded {
             .patch_map_data(HashMap::from([
                 ("AYA_LOG_LEVEL", (&level[..], true)),
                 ("LAYOUT", (bytes_of(&tables.layout), true)),
+                ("WINDOWED", (bytes_of(&u32::from(windowed)), true)),
             ]))
             .map_err(internal)?;
+        let cpus = if windowed {
+            cpus().map_err(internal)?
+        } else {
+            1
+        };
         let sizes = HashMap::from([
+            ("TALLY", cpus),
+            ("LOG", cpus * LOG_RECORDS as usize),
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
             ("COUNTS", TYPE_BLOCKS as usize + 1),
@@ -82,13 +97,34 @@ impl Loaded {
         })?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
 
+        let empty = if windowed {
+            Some(program::load(&object, Program::Empty, verbosity)?)
+        } else {
+            None
+        };
         let program = program::load(&object, program, verbosity)?;
         // Maps of kinds that aya has no type for (constants) are kept alive by the program.
         let maps = maps
             .into_iter()
             .filter_map(|(name, data)| Some((name, Map::from_map_data(data).ok()?)))
             .collect();
-        Ok(Self { program, maps })
+        Ok(Self {
+            program,
+            empty,
+            maps,
+        })
+    }
+
+    /// The program, to attach it.
+    #[must_use]
+    pub fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// The program that does nothing; `None` unless there are windows.
+    #[must_use]
+    pub fn empty(&self) -> Option<BorrowedFd<'_>> {
+        self.empty.as_ref().map(AsFd::as_fd)
     }
 
     /// The number that the kernel knows the program by.

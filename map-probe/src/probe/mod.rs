@@ -8,8 +8,14 @@ mod counters;
 mod load;
 mod program;
 mod refusal;
+mod trap_cost;
+mod window;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
 pub use counters::Counters;
+pub(crate) use refusal::internal;
+
 pub use load::{Loaded, Program, Tables};
+pub use trap_cost::{Calibration, calibrate};
+pub use window::WindowMemory;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use map_probe_common::op::{Class, Op, Outcome};
 use map_probe_common::quality::{ALL, CAUSES, Cause};
 
+use super::estimates::Estimates;
+
 /// Exact counts by depth: `depth -> operations`. Depths start at 1.
 pub type Depths = BTreeMap<u32, u64>;
 
@@ -158,7 +160,7 @@ pub struct MapSize {
 }
 
 /// Everything counted in one window of time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
     /// The whole process.
     pub operations: Rows,
@@ -172,6 +174,8 @@ pub struct Counts {
     pub by_stack: Vec<SiteRows>,
     /// Operations that are in no row, by cause.
     pub quality: Quality,
+    /// Where only the operations of windows of time were seen: what that says of all of them.
+    pub estimates: Option<Estimates>,
 }
 
 impl Counts {

@@ -1,6 +1,7 @@
 //! What is reported: plain data, and one file per output format.
 
 pub mod counts;
+pub mod estimates;
 pub mod json;
 pub mod model;
 #[cfg(test)]

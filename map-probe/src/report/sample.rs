@@ -2,7 +2,9 @@
 
 use map_probe_common::op::{Class, Op, Outcome};
 
-use super::model::{Cost, Counts, Mode, Quality, Report, RowKey, Rows, TargetInfo};
+use super::model::{
+    Cost, Counts, Estimate, Estimates, Mode, Quality, Range, Report, RowKey, Rows, TargetInfo,
+};
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
 const MISS: RowKey = (Op::Lookup, Outcome::Absent, Class::Table);
@@ -78,4 +80,29 @@ pub(crate) fn cost() -> Cost {
         cpu_seconds: 0.05,
         resident_bytes: 12_345_678,
     }
+}
+
+/// Of lookups that hit, all is known; of others, nothing.
+pub(crate) fn estimates() -> Estimates {
+    let range = |low, high| Range { low, high };
+    let hits = Estimate {
+        operations: Some((
+            5e8,
+            Range {
+                low: 4.5e8,
+                high: 5.5e8,
+            },
+        )),
+        mean: Some(Range {
+            low: 1.05,
+            high: 1.07,
+        }),
+        quantiles: Some([range(1, 1), range(1, 1), range(2, 3), range(4, 20)]),
+    };
+    let unknown = Estimate {
+        operations: None,
+        mean: None,
+        quantiles: None,
+    };
+    Estimates([(HIT, hits), (MISS, unknown)].into())
 }
