@@ -9,9 +9,11 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod caller;
 mod count;
 mod opaque;
 mod pending;
+mod places;
 mod scratch;
 mod tables;
 mod types;
@@ -62,6 +64,9 @@ fn operation(ctx: &ProbeContext, trap: Trap, scratch: &mut Scratch) -> Result<()
     Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
+    if world::options().map != 0 && world::options().map != values.operation.map {
+        return Ok(());
+    }
     if values.operation.role as u8 == Role::AfterEvacuation as u8 {
         // Most operations here were counted at their first site: an insert that grew its map passes again.
         let Some(hash) = pending::take(values.goroutine, trap.window()) else {
@@ -70,7 +75,13 @@ fn operation(ctx: &ProbeContext, trap: Trap, scratch: &mut Scratch) -> Result<()
         values.operation.hash = hash;
     }
     let typ = types::of(Kernel, values.typ)?;
-    match Search::walk_in(&mut scratch.search, Kernel, typ, &values.operation) {
+    match Search::walk_in(
+        &mut scratch.search,
+        &mut scratch.shape,
+        Kernel,
+        typ,
+        &values.operation,
+    ) {
         End::At {
             outcome,
             class,
@@ -89,7 +100,9 @@ fn operation(ctx: &ProbeContext, trap: Trap, scratch: &mut Scratch) -> Result<()
             );
             let op = values.operation.op;
             count::operation(typ.block, op, outcome, class, depth)?;
-            trap.log(typ.block, cell(op, outcome, class), depth)
+            let cell = cell(op, outcome, class);
+            places::count(scratch, typ.block, cell as u32, depth);
+            trap.log(typ.block, cell, depth)
         }
         End::Deferred => pending::put(values.goroutine, values.operation.hash, trap.window()),
         End::Failed(cause) => {

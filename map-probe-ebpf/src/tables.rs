@@ -4,9 +4,9 @@
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use map_probe_common::Site;
-use map_probe_common::counts::{Block, DeepKey};
+use map_probe_common::counts::{Block, DeepKey, MapCount, MapKey, SiteKey};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::site::MAX_SITES;
@@ -43,6 +43,14 @@ pub(crate) static COUNTS: PerCpuArray<Block> = PerCpuArray::with_max_entries(16,
 /// Operations deeper than that. Written here, read by userspace.
 #[map]
 pub(crate) static DEEP: HashMap<DeepKey, u64> = HashMap::with_max_entries(16384, 0);
+
+/// Operations by call site, type, cell and depth. Written here, read by userspace.
+#[map]
+pub(crate) static BY_SITE: HashMap<SiteKey, u64> = HashMap::with_max_entries(1, 0);
+
+/// Operations by map, type, cell and depth: those of the maps that were used last. Written here, read by userspace.
+#[map]
+pub(crate) static BY_MAP: LruHashMap<MapKey, MapCount> = LruHashMap::with_max_entries(1, 0);
 
 /// Operations that are in no row, by cause. Written here, read by userspace.
 #[map]

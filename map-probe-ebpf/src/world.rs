@@ -6,6 +6,7 @@ use core::mem::{MaybeUninit, size_of};
 use aya_ebpf::helpers::generated::{bpf_copy_from_user, bpf_loop, bpf_probe_read_user};
 use map_probe_common::Layout;
 use map_probe_common::equal::{EqualProgram, EqualStep};
+use map_probe_common::options::Options;
 use map_probe_common::walk::{Plain, Search, WALK_STATE_BYTES, World};
 
 use crate::opaque;
@@ -18,11 +19,22 @@ pub(crate) struct Kernel;
 /// How the target's maps are laid out. Written by userspace before loading, so that the verifier
 /// knows it and leaves out what another layout would need.
 #[unsafe(no_mangle)]
-static LAYOUT: Constant = Constant(MaybeUninit::zeroed());
+static LAYOUT: Constant<Layout> = Constant(MaybeUninit::zeroed());
+
+/// What is asked for. Written by userspace before loading, too.
+#[unsafe(no_mangle)]
+static OPTIONS: Constant<Options> = Constant(MaybeUninit::zeroed());
 
 /// A constant whose value is not known yet when this is compiled.
 #[repr(transparent)]
-struct Constant(MaybeUninit<Layout>);
+struct Constant<T>(MaybeUninit<T>);
+
+/// What userspace asks to count.
+#[inline(always)]
+pub(crate) fn options() -> &'static Options {
+    // SAFETY: a pointer to a static, which userspace has filled in.
+    unsafe { &*opaque::pointer(OPTIONS.0.as_ptr()) }
+}
 
 /// One step of a walk: a global function in the verifier's sense, which it checks once
 /// by itself, whatever the walk's state; inlined, it would follow every state by itself.

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::budget::{Account, Taken, Told, TypeNames, Watch};
 use crate::cli::{Bench, Probe, Target};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, printable};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
@@ -177,16 +177,16 @@ impl Watching {
     }
 
     fn read(&self, session: &mut Session) -> Result<Reading, Failure> {
-        let (taken, names) = match self {
-            Self::Windows(watch, _) | Self::Ended(Some(watch)) => {
-                (watch.take(), session.type_names()?)
-            }
-            Self::All(_) | Self::Ended(None) => (Taken::default(), TypeNames::new()),
+        let taken = match self {
+            Self::Windows(watch, _) | Self::Ended(Some(watch)) => watch.take(),
+            Self::All(_) | Self::Ended(None) => Taken::default(),
         };
+        // After what was taken, so that the types of that are there.
+        let counts = session.read()?;
         Ok(Reading {
-            counts: session.read()?,
+            counts,
             taken,
-            names,
+            names: session.type_names().clone(),
         })
     }
 }
@@ -314,7 +314,7 @@ fn announce(target: &TargetInfo) {
 
 fn say(line: &str) {
     // Nobody listens: nothing to be done about it.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
 async fn until(duration: Option<Duration>) {

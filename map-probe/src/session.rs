@@ -1,17 +1,22 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+use std::cell::OnceCell;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
 
+use map_probe_common::Site;
+use map_probe_common::counts::Shape;
+use map_probe_common::options::{MAPS, Options, SITES};
 use map_probe_common::window::COOKIE_KIND_SHIFT;
 
 use crate::budget::TypeNames;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{
-    Attached, Calibration, Counters, Loaded, Placed, Program, Tables, WindowMemory, calibrate,
-    internal,
+    Attached, Calibration, Counters, Loaded, Names, Placed, Program, Tables, WindowMemory,
+    calibrate, internal,
 };
-use crate::report::model::{Counts, TargetInfo};
+use crate::report::model::{Counts, Frame, Frames, TargetInfo};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
 
 /// Why a plugin's operations are not counted.
@@ -28,6 +33,8 @@ pub struct Session {
     planned: Vec<PlannedFunction>,
     loaded: Loaded,
     counters: Counters,
+    /// When probes were first in place.
+    start: OnceCell<Instant>,
 }
 
 impl Session {
@@ -53,7 +60,13 @@ impl Session {
         }
         let tables = Tables {
             layout: binary.maps().layout,
-            sites: sites(&planned).map(|site| site.site).collect(),
+            sites: sites(&planned)
+                .map(|site| at_bias(site.site, bias))
+                .collect(),
+            options: Options {
+                count: SITES | MAPS,
+                ..Options::default()
+            },
             equal,
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
@@ -66,6 +79,7 @@ impl Session {
             planned,
             loaded,
             counters: Counters::default(),
+            start: OnceCell::new(),
         })
     }
 
@@ -88,6 +102,7 @@ impl Session {
     /// # Errors
     /// The kernel side was not loaded as [`Program::Windows`], or as [`Session::attach`].
     pub fn reattach(&self) -> Result<Reattach, Failure> {
+        self.start.get_or_init(Instant::now);
         let program = self.loaded.program().try_clone_to_owned();
         Ok(Reattach {
             program: program.map_err(internal)?,
@@ -147,6 +162,9 @@ impl Session {
             placed,
             self.process.pid(),
         )
+        .inspect(|_| {
+            self.start.get_or_init(Instant::now);
+        })
     }
 
     fn file_offset(&self, address: u64) -> Result<u64, Failure> {
@@ -171,26 +189,23 @@ impl Session {
             loaded,
             counters,
             libraries,
+            start,
             ..
         } = self;
         libraries.look();
-        counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))
+        let mut names = Target {
+            binary,
+            bias: *bias,
+            process,
+        };
+        let now = start.get().map_or(Duration::ZERO, Instant::elapsed);
+        counters.read(loaded, &mut names, now)
     }
 
-    /// The names of types by the number of their counters, as records of windows have it; unknown ones are left out.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    pub fn type_names(&mut self) -> Result<TypeNames, Failure> {
-        let Self {
-            process,
-            binary,
-            bias,
-            loaded,
-            counters,
-            ..
-        } = self;
-        counters.type_names(loaded, &mut |typ| binary.type_name(typ, *bias, process))
+    /// The names of types as records of windows have them, as of the last [`Session::read`].
+    #[must_use]
+    pub fn type_names(&self) -> &TypeNames {
+        self.counters.type_names()
     }
 
     /// The target as reports name it, with the libraries that were there at the last [`Session::read`].
@@ -218,6 +233,11 @@ impl Session {
         for library in self.libraries.found() {
             info.not_covered
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
+        }
+        if self.libraries.is_full() {
+            let files = "some of the many mapped files".to_owned();
+            info.not_covered
+                .push((files, "they were not looked at".to_owned()));
         }
         info
     }
@@ -250,6 +270,35 @@ impl Reattach {
     }
 }
 
+/// The target as its counters want to know it.
+struct Target<'a> {
+    binary: &'a Binary,
+    bias: u64,
+    process: &'a Process,
+}
+
+impl Names for Target<'_> {
+    fn typ(&mut self, address: u64) -> Option<String> {
+        self.binary.type_name(address, self.bias, self.process)
+    }
+
+    fn frames(&mut self, return_address: u64) -> Option<Frames> {
+        // The call itself lies before what it returns to, and may be another line's, or all there is of a function.
+        let call = return_address.wrapping_sub(self.bias).wrapping_sub(1);
+        let frames = self.binary.frames(call)?.into_iter();
+        let frames = frames.map(|frame| Frame {
+            function: frame.function,
+            file: frame.file,
+            line: frame.line,
+        });
+        Some(frames.collect())
+    }
+
+    fn capacity(&mut self, map: u64, shape: &Shape) -> Option<u64> {
+        self.binary.map_capacity(map, shape, self.process)
+    }
+}
+
 /// Plans all map functions of a program, for the kernel that runs now.
 #[must_use]
 pub fn plan_binary(binary: &Binary) -> Vec<PlannedFunction> {
@@ -257,12 +306,26 @@ pub fn plan_binary(binary: &Binary) -> Vec<PlannedFunction> {
         .ok()
         .and_then(|name| name.release().to_str().map(Kernel::of_release))
         .unwrap_or(Kernel::ANY);
-    plan::plan(
+    let mut planned = plan::plan(
         binary.maps(),
         &|name| binary.function(name),
         &|address| binary.name_at(address),
         kernel,
-    )
+    );
+    plan::name_callers(&mut planned, &|name| binary.function(name), &|address| {
+        binary.stack_bytes(address)
+    });
+    planned
+}
+
+/// A site's addresses of code as they are in the process.
+fn at_bias(mut site: Site, bias: u64) -> Site {
+    for wrapper in &mut site.wrappers {
+        if wrapper.return_address != 0 {
+            wrapper.return_address = wrapper.return_address.wrapping_add(bias);
+        }
+    }
+    site
 }
 
 /// All sites, in the order of their cookies.

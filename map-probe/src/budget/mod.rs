@@ -4,6 +4,7 @@
 //! was, and `batches` says how sure that is.
 
 pub mod batches;
+mod closer;
 pub mod estimate;
 pub mod pacer;
 mod report;

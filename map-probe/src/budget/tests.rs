@@ -14,7 +14,7 @@ use crate::report::counts::Quality;
 /// What a window of the simulation costs beside its traps, and how long attaching and detaching take.
 const FIXED: f64 = 150e3;
 const ATTACH: Ns = 8_000_000;
-const DETACH: Ns = 30_000_000;
+const DETACH: Ns = 1_000_000;
 
 /// A run against a target that, at any time, lets an attached nanosecond cost what it likes.
 struct Run {

@@ -4,10 +4,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use map_probe_common::window::{TRAP_KINDS, Tally};
 use tokio::sync::oneshot;
 
+use super::closer::Closer;
 use super::estimate::{OnCpu, Piece, Sums};
 use super::pacer::{Ns, Pacer, Seen};
 use super::thread::{cpu_time, go_first, now, sleep_until};
@@ -20,6 +22,8 @@ use crate::session::Reattach;
 const FIRST_FIXED: f64 = 200e3;
 /// What is seen without a pause is taken in pieces of this length, in nanoseconds: each has its own pace.
 const PIECE: Ns = 20_000_000;
+/// When the probes are gone for certain after detaching began: 20 µs were measured.
+const PROBES_GONE: Duration = Duration::from_millis(1);
 
 /// A target being watched. Dropping it ends that.
 #[derive(Debug)]
@@ -86,7 +90,7 @@ impl Watch {
     ) -> Result<(Self, oneshot::Receiver<Result<(), Failure>>), Failure> {
         let shared = Arc::new(Shared::default());
         let (sender, receiver) = oneshot::channel();
-        let watcher = Watcher::new(target, bound, Arc::clone(&shared));
+        let watcher = Watcher::new(target, bound, Arc::clone(&shared))?;
         let thread = std::thread::Builder::new()
             .name("windows".to_owned())
             .spawn(move || watcher.run(sender))
@@ -129,6 +133,7 @@ impl Shared {
 
 struct Watcher {
     target: Reattach,
+    closer: Closer,
     pacer: Pacer,
     price: TrapPrice,
     shared: Arc<Shared>,
@@ -159,19 +164,20 @@ struct PieceSoFar {
 }
 
 impl Watcher {
-    fn new(target: Reattach, bound: f64, shared: Arc<Shared>) -> Self {
+    fn new(target: Reattach, bound: f64, shared: Arc<Shared>) -> Result<Self, Failure> {
         // The standard library's own source of randomness.
         let random = RandomState::new().hash_one(now());
         let place = random as f64 / u64::MAX as f64;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
+        Ok(Self {
             pacer: Pacer::new(bound, now(), place, FIRST_FIXED),
             price: TrapPrice::new(target.calibration),
             target,
+            closer: Closer::new()?,
             shared,
             cpus: cpus as f64,
             own_paid: 0,
-        }
+        })
     }
 
     fn run(mut self, first: oneshot::Sender<Result<(), Failure>>) {
@@ -255,15 +261,16 @@ impl Watcher {
     ) {
         self.target.memory.set_gate(false);
         let closed = now();
-        let detaching = cpu_time();
-        drop(attached);
-        let detaching = cpu_time() - detaching;
+        self.closer.close(attached);
+        // The probes are gone long before; what comes later is the kernel's waiting for nobody to be in one.
+        std::thread::sleep(PROBES_GONE);
+        let detaching = self.closer.cost();
         self.drain(&mut window);
         let traps = self.traps_cost(&window);
         let live = self.live(&window, closed);
         // While we change its code, the target may have to wait for us, on each of its CPUs.
-        let disturbed = (attaching + detaching) as f64;
-        let cost = self.bill(&mut window, closed) + disturbed;
+        let disturbed = attaching as f64 + detaching;
+        let cost = self.bill(&mut window, closed) + disturbed + detaching / self.cpus;
         let planned = ends.map_or(0.0, |ends| (ends - window.opened) as f64);
         let late = ends.map_or(0, |ends| closed.saturating_sub(ends)) as f64;
         // What an attached nanosecond costs is what the last piece says, not a long window that was cheap until just now.

@@ -6,6 +6,7 @@ mod btf;
 mod command;
 mod counters;
 mod load;
+mod maps;
 mod program;
 mod refusal;
 mod trap_cost;
@@ -13,7 +14,7 @@ mod window;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
-pub use counters::Counters;
+pub use counters::{Counters, Names};
 pub(crate) use refusal::internal;
 
 pub use load::{Loaded, Program, Tables};

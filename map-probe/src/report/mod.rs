@@ -8,4 +8,5 @@ pub mod model;
 pub(crate) mod sample;
 pub mod summary;
 pub mod text;
+pub mod who;
 pub mod words;

@@ -1,9 +1,12 @@
 //! One report that the tests of all formats share.
 
+use std::time::Duration;
+
 use map_probe_common::op::{Class, Op, Outcome};
 
 use super::model::{
-    Cost, Counts, Estimate, Estimates, Mode, Quality, Range, Report, RowKey, Rows, TargetInfo,
+    Cost, Counts, Estimate, Estimates, Frame, MapRows, MapSize, Mode, Quality, Range, Report,
+    RowKey, Rows, SiteRows, TargetInfo,
 };
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
@@ -66,8 +69,66 @@ pub(crate) fn report() -> Report {
         small_counted: false,
         mode: Mode::Trace,
         cost: None,
-        counts: Counts::of_types(types, quality),
+        counts: Counts {
+            by_map: maps(),
+            by_site: sites(),
+            ..Counts::of_types(types, quality)
+        },
     }
+}
+
+/// Operations of the report's first type, by map; some maps found no room.
+fn maps() -> Vec<MapRows> {
+    let map = MapRows {
+        address: Some(0xc0_0012_3400),
+        typ: Some("map[string]*main.Order".to_owned()),
+        size: Some(MapSize {
+            entries: 95_000,
+            capacity: Some(114_688),
+        }),
+        first_seen: Duration::from_secs(1),
+        last_seen: Duration::from_secs(10),
+        rows: rows(&[(HIT, 1, 1_000_000), (HIT, 2, 40_000), (HIT, 20, 25)]),
+    };
+    let small = MapRows {
+        address: Some(0xc0_0004_2180),
+        size: None,
+        rows: rows(&[(SMALL, 1, 76)]),
+        ..map.clone()
+    };
+    let rest = MapRows {
+        address: None,
+        typ: None,
+        size: None,
+        first_seen: Duration::ZERO,
+        rows: rows(&[(HIT, 1, 142_345)]),
+        ..map.clone()
+    };
+    vec![map, rest, small]
+}
+
+/// Operations by call site: in a function that is inlined into another, and somewhere unknown.
+fn sites() -> Vec<SiteRows> {
+    let frame = |function: &str, file: &str, line| Frame {
+        function: function.to_owned(),
+        file: file.to_owned(),
+        line,
+    };
+    vec![
+        SiteRows {
+            frames: Some(vec![
+                frame("main.(*Cache).Get", "/srv/src/cache.go", 42),
+                frame("main.serve", "/srv/src/main.go", 118),
+            ]),
+            typ: Some("map[string]*main.Order".to_owned()),
+            rows: rows(&[(HIT, 1, 1_142_345), (HIT, 2, 50_000), (HIT, 20, 25)]),
+        },
+        SiteRows {
+            frames: None,
+            typ: Some("map[int]bool".to_owned()),
+            rows: rows(&[(MISS, 1, 30_000)]),
+        },
+    ]
 }
 
 pub(crate) fn cost() -> Cost {

@@ -5,11 +5,15 @@ use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 
+use map_probe_common::counts::Shape;
+
 use super::buildinfo::BuildInfo;
+use super::directory;
 use super::elf::Image;
 use super::equal::{self, EqualSteps};
 use super::error::TargetError;
 use super::go::{self, AssumedGo, GoFacts};
+use super::lines::{CodeFrame, Lines};
 use super::memory::{self, Memory};
 use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
@@ -19,7 +23,7 @@ use super::{Function, GoMaps, GoVersion};
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
 const MAX_CODE: usize = 1 << 20;
 /// The most types that are read. Terraform's have 14 MiB.
-const MAX_TYPES: usize = 512 << 20;
+const MAX_TYPES: usize = 128 << 20;
 /// In every program that has the runtime in it.
 const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
 
@@ -32,7 +36,8 @@ pub struct Binary {
     assumed: Option<AssumedGo>,
     functions: Functions,
     types: Range<u64>,
-    /// The code of the map functions, by name.
+    gofunc: u64,
+    /// The code of the map functions and their wrappers, by name.
     code: HashMap<&'static str, (u64, Vec<u8>)>,
 }
 
@@ -78,7 +83,10 @@ impl Binary {
         })?;
         let damaged = || image.damaged("Go's function table (pclntab) makes no sense");
         let functions = Functions::read(&image, table, module.text.start).ok_or_else(damaged)?;
-        let wanted = facts.maps.functions.iter().map(|function| function.symbol);
+        let wanted = facts.maps.functions.iter().flat_map(|function| {
+            let wrappers = function.wrappers.iter().copied();
+            wrappers.chain([function.symbol])
+        });
         let places = functions
             .find(&image, wanted.chain([RUNTIME_FUNCTION]))
             .ok_or_else(damaged)?;
@@ -95,6 +103,7 @@ impl Binary {
         }
         Ok(Self {
             types: module.types,
+            gofunc: module.gofunc,
             image,
             info,
             version,
@@ -135,7 +144,7 @@ impl Binary {
         &self.facts.maps
     }
 
-    /// One of the map functions ([`GoMaps::functions`]) with its code; `None` if
+    /// One of the map functions ([`GoMaps::functions`]) or their wrappers with its code; `None` if
     /// the program does not have it.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<Function<'_>> {
@@ -151,6 +160,27 @@ impl Binary {
     #[must_use]
     pub fn name_at(&self, address: u64) -> Option<String> {
         self.functions.name_at(&self.image, address)
+    }
+
+    /// The functions at a linked address, the innermost inlined one first; `None` if it is in none that is known.
+    #[must_use]
+    pub fn frames(&self, address: u64) -> Option<Vec<CodeFrame>> {
+        self.lines().frames(address)
+    }
+
+    /// Bytes from the stack pointer at a linked address to the function's return address; `None` if unknown.
+    #[must_use]
+    pub fn stack_bytes(&self, address: u64) -> Option<u32> {
+        self.lines().stack_bytes(address)
+    }
+
+    fn lines(&self) -> Lines<'_> {
+        Lines {
+            image: &self.image,
+            functions: &self.functions,
+            layout: self.facts.frames,
+            gofunc: self.gofunc,
+        }
     }
 
     /// Where the byte at a linked address lies in the file.
@@ -182,6 +212,13 @@ impl Binary {
             process,
         };
         namer.name(address)
+    }
+
+    /// The slots for entries of a Swiss map of several tables, of which only the process knows; `None` if it does not look
+    /// like the map that was seen with this shape.
+    #[must_use]
+    pub fn map_capacity(&self, map: u64, shape: &Shape, process: &dyn Memory) -> Option<u64> {
+        directory::capacity(&self.facts.maps.layout, map, shape, process)
     }
 
     /// How each comparable struct and array type compares that is not compared as

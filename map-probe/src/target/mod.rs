@@ -4,16 +4,20 @@
 
 mod binary;
 mod buildinfo;
+mod directory;
 mod elf;
 mod equal;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod go;
 mod libraries;
+mod lines;
 mod memory;
 mod moduledata;
 mod pclntab;
 mod process;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod types;
 
@@ -23,6 +27,7 @@ pub use equal::EqualSteps;
 pub use error::TargetError;
 pub use go::AssumedGo;
 pub use libraries::Libraries;
+pub use lines::CodeFrame;
 pub use memory::Memory;
 pub use process::Process;
 

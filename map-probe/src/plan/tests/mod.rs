@@ -55,6 +55,7 @@ const LOOKUP: MapFunction = MapFunction {
     },
     search: 0,
     grow_work: None,
+    wrappers: &[],
 };
 
 const INSERT: MapFunction = MapFunction {
@@ -71,6 +72,7 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
         layout: Layout {
             kind: 2,
             indirect_key: 0,
+            entries: Field::at(0, 8),
             writing: Field::at(WRITING as u16, 1),
             shift: none,
             storage: none,
