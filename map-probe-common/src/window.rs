@@ -55,12 +55,14 @@ pub struct Tally {
     pub first: u64,
     /// When the last trap ended.
     pub last: u64,
+    /// The site of the last trap: an index into the table of sites.
+    pub last_site: u64,
     /// Keeps each CPU's tally in cache lines of its own.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 4],
 }
 shared!(Tally, 128, {
     traps: [u64; TRAP_KINDS], program_ns: u64, open_traps: [u64; TRAP_KINDS], open_program_ns: u64,
-    logged: u64, first: u64, last: u64, reserved: [u64; 5],
+    logged: u64, first: u64, last: u64, last_site: u64, reserved: [u64; 4],
 });
 
 /// One counted operation: depth, cell, block of its type, and the low bits of its window's number. Never 0, as depths are not.

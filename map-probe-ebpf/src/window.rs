@@ -85,6 +85,7 @@ impl Trap {
                 (*tally).first = self.start;
             }
             (*tally).last = now;
+            (*tally).last_site = u64::from(cookie as u32);
             atomic::add(&raw mut (*tally).program_ns, took);
             atomic::add((&raw mut (*tally).traps).cast::<u64>().add(kind), 1);
             if self.counts() {

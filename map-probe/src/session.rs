@@ -250,7 +250,7 @@ pub struct Reattach {
     pub program: OwnedFd,
     /// The target's executable.
     pub path: String,
-    /// The probe sites.
+    /// The probe sites, those first that are put in place first.
     pub placed: Vec<Placed>,
     /// The target.
     pub pid: u32,

@@ -51,6 +51,10 @@ pub fn estimates(sums: &Sums, seconds: f64) -> Estimates {
     let mut cells: Vec<u32> = sums.kinds.keys().map(|record| record.cell()).collect();
     cells.sort_unstable();
     cells.dedup();
+    let all: f64 = cells
+        .iter()
+        .map(|cell| sums.batches.total(*cell).likely)
+        .sum();
     for cell in cells {
         let Some(kind) = of_cell(cell as usize) else {
             continue;
@@ -68,6 +72,7 @@ pub fn estimates(sums: &Sums, seconds: f64) -> Estimates {
         estimates.0.insert(
             kind,
             Estimate {
+                share: sums.batches.total(cell).likely / all,
                 operations: operations.map(|range| (total, range)),
                 mean: mean.map(|interval| Range {
                     low: interval.low,

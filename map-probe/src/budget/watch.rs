@@ -1,5 +1,6 @@
 //! The watching itself: a thread that attaches, opens the gate, closes it, detaches, and pays.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use super::pacer::{Ns, Pacer, Seen};
 use super::thread::{cpu_time, go_first, now, sleep_until};
 use super::trap_price::TrapPrice;
 use crate::error::Failure;
-use crate::probe::{Attached, internal};
+use crate::probe::{Attached, Placed, internal};
 use crate::session::Reattach;
 
 /// A first guess of what attaching and detaching cost the target, in nanoseconds.
@@ -134,6 +135,8 @@ impl Shared {
 struct Watcher {
     target: Reattach,
     closer: Closer,
+    /// How often each site was the last of a CPU to be trapped.
+    busy: HashMap<u64, u64>,
     pacer: Pacer,
     price: TrapPrice,
     shared: Arc<Shared>,
@@ -174,6 +177,7 @@ impl Watcher {
             price: TrapPrice::new(target.calibration),
             target,
             closer: Closer::new()?,
+            busy: HashMap::new(),
             shared,
             cpus: cpus as f64,
             own_paid: 0,
@@ -190,6 +194,7 @@ impl Watcher {
             if !sleep_until(plan.attach_at, &shared.stop) {
                 return;
             }
+            self.order_sites();
             self.target.memory.begin();
             let before = self.tallies();
             let attaching = cpu_time();
@@ -284,7 +289,7 @@ impl Watcher {
             0.0
         };
         let beside = if span.is_some() {
-            (live - planned).clamp(0.0, 5e6) * rate
+            (live - planned).clamp(0.0, 20e6) * rate
         } else {
             0.0
         };
@@ -298,8 +303,12 @@ impl Watcher {
                 late,
             },
         );
+        self.note_sites(&window.before);
         self.cut(&mut window, closed, span);
-        self.shared.taken().paid += cost;
+        let mut taken = self.shared.taken();
+        taken.paid += cost;
+        // Beside the time in which operations were counted, probes were in place while they were put there and taken away.
+        taken.attached += (live - (closed - window.opened) as f64).max(0.0);
     }
 
     /// Takes a piece of a window, and begins the next.
@@ -332,6 +341,24 @@ impl Watcher {
             taken.trap_time += program + self.price.of(traps).likely;
         }
         window.reported = tallies;
+    }
+
+    /// Sites go live one after the other, and the kernel may take its time between two: so the busiest come last.
+    fn order_sites(&mut self) {
+        let busy = &self.busy;
+        let of = |placed: &Placed| busy.get(&u64::from(placed.cookie as u32)).copied();
+        self.target
+            .placed
+            .sort_by_key(|placed| of(placed).unwrap_or(0));
+    }
+
+    /// Notes which sites were the last to be trapped: that is a sample of the busy ones.
+    fn note_sites(&mut self, before: &[Tally]) {
+        for (after, before) in self.tallies().iter().zip(before) {
+            if after.traps != before.traps {
+                *self.busy.entry(after.last_site).or_default() += 1;
+            }
+        }
     }
 
     fn drain(&mut self, window: &mut Window) {

@@ -89,7 +89,8 @@ impl WindowMemory {
             logged: word(8),
             first: word(FIRST),
             last: word(10),
-            reserved: [0; 5],
+            last_site: word(11),
+            reserved: [0; 4],
         }
     }
 
@@ -193,5 +194,6 @@ mod tests {
         assert_eq!(offset_of!(Tally, logged), 8 * 8);
         assert_eq!(offset_of!(Tally, first), FIRST * 8);
         assert_eq!(offset_of!(Tally, last), 10 * 8);
+        assert_eq!(offset_of!(Tally, last_site), 11 * 8);
     }
 }

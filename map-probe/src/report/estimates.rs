@@ -20,6 +20,8 @@ pub struct Range<T> {
 /// What is known of one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
+    /// Their share of all operations, from 0 to 1.
+    pub share: f64,
     /// How many operations there were, seen or not, and from where to where that may be; `None` where it would be a guess.
     pub operations: Option<(f64, Range<f64>)>,
     /// Their mean depth; `None` if there are too few windows to tell.

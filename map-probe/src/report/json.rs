@@ -202,6 +202,9 @@ struct Row {
     class: &'static str,
     /// Operations seen.
     count: u64,
+    /// Of all operations of the process, seen or not, where only those of windows of time were seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
     /// All operations, where only those of windows of time were seen; not there where that would be a guess.
     #[serde(skip_serializing_if = "Option::is_none")]
     estimated: Option<Estimated>,
@@ -363,6 +366,7 @@ fn row((op, outcome, class): RowKey, depths: &Depths, estimate: Option<&Estimate
         outcome: words::outcome(op, outcome),
         class: words::class(class),
         count,
+        share: estimate.map(|estimate| estimate.share),
         estimated: estimate
             .and_then(|estimate| estimate.operations)
             .map(|(operations, range)| Estimated {
@@ -550,6 +554,7 @@ mod tests {
         let hit = &document["operations"][0];
         let expected = json!({"operations": 5e8, "ci": [4.5e8, 5.5e8]});
         assert_eq!(hit["estimated"], expected);
+        assert_eq!(hit["share"], 0.75);
         let expected = json!({
             "mean": [1.05, 1.07], "p50": [1, 1], "p90": [1, 1], "p99": [2, 3], "p999": [4, 20],
         });

@@ -147,6 +147,7 @@ pub(crate) fn cost() -> Cost {
 pub(crate) fn estimates() -> Estimates {
     let range = |low, high| Range { low, high };
     let hits = Estimate {
+        share: 0.75,
         operations: Some((
             5e8,
             Range {
@@ -161,6 +162,7 @@ pub(crate) fn estimates() -> Estimates {
         quantiles: Some([range(1, 1), range(1, 1), range(2, 3), range(4, 20)]),
     };
     let unknown = Estimate {
+        share: 0.25,
         operations: None,
         mean: None,
         quantiles: None,

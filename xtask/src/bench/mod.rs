@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what map-probe costs, measured on this machine.
 
+mod budget;
 mod probe;
 mod report;
 mod start;
@@ -25,6 +26,8 @@ pub(crate) struct Args {
 enum What {
     /// What counting one lookup costs the target, against an empty eBPF program at the same instruction.
     Trace(trace::Args),
+    /// Whether the target's slowdown stays within `--max-overhead`, and reported depths are the true ones.
+    Budget(budget::Args),
     /// How long it takes from the command's start until the probes are in place.
     Start(start::Args),
 }
@@ -44,19 +47,25 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ]))?;
     match &args.what {
         What::Trace(args) => trace::run(args),
+        What::Budget(args) => budget::run(args),
         What::Start(args) => start::run(args),
     }
 }
 
 /// Builds the bench's target with this version of Go; the binary's path.
 fn build_target(version: &str) -> Result<PathBuf> {
+    build_fixture("bench", version)
+}
+
+/// Builds a program of `tests/fixtures` with this version of Go; the binary's path.
+fn build_fixture(name: &str, version: &str) -> Result<PathBuf> {
     let go = tools::go(version)?;
     let dir = workspace::work().join("bench");
     std::fs::create_dir_all(&dir)?;
-    let binary = dir.join(format!("target-go{version}"));
+    let binary = dir.join(format!("{name}-go{version}"));
     run_command(&mut tools::go_build(
         &go,
-        &workspace::root().join("tests/fixtures/bench"),
+        &workspace::root().join("tests/fixtures").join(name),
         &binary,
     ))?;
     Ok(binary)
