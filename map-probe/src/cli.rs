@@ -1,7 +1,9 @@
 //! The command line: flags, what they say about themselves, and what is refused.
 
 mod assumptions;
+mod generate;
 mod help;
+mod record;
 mod values;
 
 use std::ffi::OsString;
@@ -16,6 +18,8 @@ use self::values::MaxOverhead;
 use crate::error::{Failure, Status};
 use crate::output::Format;
 
+pub use self::generate::{Generate, generate};
+
 /// What the user asks for.
 #[derive(Debug)]
 pub enum Request {
@@ -23,6 +27,8 @@ pub enum Request {
     Probe(Probe),
     /// Print what would be probed in a binary.
     Sites(Sites),
+    /// Print shell completions or the man page.
+    Generate(Generate),
     /// `--help` or `--version`: [`clap::Error::print`] it, and be done.
     Explain(clap::Error),
 }
@@ -42,6 +48,8 @@ pub struct Probe {
     pub output: Option<PathBuf>,
     /// By which share of its throughput the target may be slowed down; `None`: every operation is traced.
     pub bound: Option<f64>,
+    /// Where the report goes beside a profile, as JSON; `None`: nowhere.
+    pub json: Option<PathBuf>,
     /// How much of the kernel side's own log to show: 0 none, 1 `-v`, 2 `-vv`.
     pub verbosity: u8,
     /// What to take it for.
@@ -57,6 +65,8 @@ pub enum Bench {
     Empty,
     /// An empty program at a linked address.
     EmptyAt(u64),
+    /// Nothing for long: all sites attached and detached so many times.
+    Attach(u32),
 }
 
 /// Whom to probe.
@@ -98,7 +108,7 @@ pub enum SitesFormat {
     long_about = help::ABOUT,
     after_help = "`map-probe --help` explains more: examples, what a report says, what it needs and costs.",
     after_long_help = help::MORE,
-    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe sites <BINARY> [--format text|json]",
+    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe record ... -o <FILE>\n       map-probe sites <BINARY> [--format text|json]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -113,10 +123,20 @@ struct CommandLine {
 enum Sub {
     /// Print what would be probed in a Go program, without touching a process or needing root
     Sites(Sites),
+    /// Record a profile of map operations by call site for `go tool pprof`
+    Record(record::Record),
+    /// Print completions of the command line for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
 }
 
+/// What a run is of, and how it is done: for live reports and recordings alike.
 #[derive(Args)]
-struct Options {
+struct Watch {
     /// Probe this running process
     #[arg(long, value_name = "PID", conflicts_with = "command", value_parser = clap::value_parser!(i32).range(1..))]
     pid: Option<i32>,
@@ -124,6 +144,31 @@ struct Options {
     /// End after this time, like 500ms, 10s or 1m30s [default: at Ctrl-C or when the target exits]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     duration: Option<Duration>,
+
+    /// Bound how much the target is slowed down: a share from 0.1% to 100%; `off` traces every operation
+    ///
+    /// With a bound, operations are counted in short windows of time, as long and as often as their measured price allows;
+    /// what a target that does few map operations can pay for is all of the time.
+    #[arg(long, value_name = "SHARE|off", default_value = "1%", value_parser = values::max_overhead)]
+    max_overhead: MaxOverhead,
+
+    #[command(flatten)]
+    assumptions: Assumptions,
+
+    /// Show the kernel side's own log, for debugging a probe site; -vv shows more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Start this command and probe it from its first map operation
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// How a live report looks.
+#[derive(Args)]
+struct Options {
+    #[command(flatten)]
+    watch: Watch,
 
     /// Report this often
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval)]
@@ -133,23 +178,9 @@ struct Options {
     #[arg(long, value_enum, default_value_t = ReportFormat::Auto)]
     format: ReportFormat,
 
-    /// Bound how much the target is slowed down: a share from 0.1% to 100%; `off` traces every operation
-    ///
-    /// With a bound, operations are counted in short windows of time, as long and as often as their measured price allows;
-    /// what a target that does few map operations can pay for is all of the time.
-    #[arg(long, value_name = "SHARE|off", default_value = "1%", value_parser = values::max_overhead)]
-    max_overhead: MaxOverhead,
-
     /// Write the report to this file instead of standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-
-    #[command(flatten)]
-    assumptions: Assumptions,
-
-    /// Show the kernel side's own log, for debugging a probe site; -vv shows more
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    verbose: u8,
 
     /// Attach an empty program instead
     #[arg(long, hide = true)]
@@ -159,9 +190,9 @@ struct Options {
     #[arg(long, hide = true, value_name = "ADDRESS")]
     bench_empty_at: Option<u64>,
 
-    /// Start this command and probe it from its first map operation
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    /// Attach and detach so many times instead, and print how long each took
+    #[arg(long, hide = true, value_name = "ROUNDS")]
+    bench_attach: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -176,6 +207,10 @@ enum ReportFormat {
     Json,
     /// One JSON document a line per interval, and one for the whole run
     Ndjson,
+    /// Lines for a spreadsheet, per interval and for the whole run: by process, type, map, call site
+    Csv,
+    /// An interval log for the tools of `HdrHistogram`: a histogram of depths per interval and kind of operation
+    Hlog,
 }
 
 /// Understands a command line, the program's name included.
@@ -190,6 +225,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     };
     match line.subcommand {
         Some(Sub::Sites(sites)) => Ok(Request::Sites(sites)),
+        Some(Sub::Record(record)) => record.probe().map(Request::Probe),
+        Some(Sub::Completions { shell }) => Ok(Request::Generate(Generate::Completions(shell))),
+        Some(Sub::Man) => Ok(Request::Generate(Generate::Man)),
         None => line.options.probe().map(Request::Probe),
     }
 }
@@ -200,6 +238,8 @@ impl Options {
             ReportFormat::Auto | ReportFormat::Text => Format::Text,
             ReportFormat::Json => Format::Json,
             ReportFormat::Ndjson => Format::Ndjson,
+            ReportFormat::Csv => Format::Csv,
+            ReportFormat::Hlog => Format::Hlog,
             ReportFormat::Tui => {
                 return Err(Failure::new(
                     Status::Usage,
@@ -208,6 +248,19 @@ impl Options {
                 .hint("give --format text for a block of text per interval"));
             }
         };
+        let mut probe = self.watch.probe(format, self.interval)?;
+        probe.output = self.output;
+        probe.bench = match (self.bench_attach, self.bench_empty_at) {
+            (Some(rounds), _) => Some(Bench::Attach(rounds)),
+            (None, Some(address)) => Some(Bench::EmptyAt(address)),
+            (None, None) => self.bench_empty.then_some(Bench::Empty),
+        };
+        Ok(probe)
+    }
+}
+
+impl Watch {
+    fn probe(self, format: Format, interval: Duration) -> Result<Probe, Failure> {
         let target = match self.pid {
             Some(pid) => Target::Pid(pid),
             None if self.command.is_empty() => {
@@ -219,19 +272,17 @@ impl Options {
         Ok(Probe {
             target,
             duration: self.duration,
-            interval: self.interval,
+            interval,
             format,
-            output: self.output,
+            output: None,
+            json: None,
             bound: match self.max_overhead {
                 MaxOverhead::Off => None,
                 MaxOverhead::Percent(percent) => Some(percent / 100.0),
             },
             verbosity: self.verbose.min(2),
             assumptions: self.assumptions,
-            bench: match self.bench_empty_at {
-                Some(address) => Some(Bench::EmptyAt(address)),
-                None => self.bench_empty.then_some(Bench::Empty),
-            },
+            bench: None,
         })
     }
 }

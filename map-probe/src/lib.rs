@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` follows one operation from the trap to the screen through these modules.
 
+pub mod bench;
 pub mod budget;
 pub mod cli;
 pub mod error;
@@ -11,8 +12,10 @@ pub mod output;
 pub mod own;
 pub mod plan;
 pub mod probe;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod session;
 pub mod sites;
 pub mod target;
+mod watching;

@@ -4,24 +4,26 @@ use std::future::pending;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
-use crate::budget::{Account, Taken, Told, TypeNames, Watch};
+use crate::bench;
+use crate::budget::{Account, Told};
 use crate::cli::{Bench, Probe, Target};
 use crate::error::{Failure, Status, printable};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
-use crate::probe::{Attached, Held, Program};
+use crate::probe::{Held, Program};
+use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
-use crate::session::{Reattach, Session};
+use crate::session::Session;
+use crate::watching::{Reading, Watching};
 
 /// Probes as the command line asks.
 ///
@@ -36,7 +38,7 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 }
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
-    let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
+    let mut emitter = Sink::open(request)?;
     let mut signals = Signals::new()?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command)?),
@@ -58,18 +60,24 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         request.verbosity,
         request.assumptions.assume_go,
     )?;
+    if let Some(Bench::Attach(rounds)) = request.bench {
+        return bench::attach(&session, rounds);
+    }
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let mut watching = match (&request.bench, request.bound) {
         (Some(Bench::EmptyAt(address)), _) => Watching::All(session.attach_at_address(*address)?),
         (None, Some(bound)) => Watching::windows(session.reattach()?, bound)?,
-        (Some(Bench::Empty), _) | (None, None) => Watching::All(session.attach()?),
+        (Some(Bench::Empty | Bench::Attach(_)), _) | (None, None) => {
+            Watching::All(session.attach()?)
+        }
     };
     let start = Instant::now();
-    let mut progress = Progress::new(session.info(), request.bound);
+    let mut progress = Progress::new(session.info(), SystemTime::now(), request.bound);
     if let Watching::All(_) = watching {
         announce(&progress.target);
     }
+    emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -123,77 +131,48 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Probes at work.
-enum Watching {
-    /// All the time.
-    All(#[expect(dead_code, reason = "held until the end")] Attached),
-    /// In windows of time; the receiver is told when the first is open.
-    Windows(Watch, Option<oneshot::Receiver<Result<(), Failure>>>),
-    /// No longer.
-    Ended(Option<Watch>),
+/// Where reports go.
+enum Sink {
+    Reports(Emitter),
+    Recording(Recorder),
 }
 
-/// All that was counted when it was read.
-struct Reading {
-    /// By the kernel side, since it was loaded.
-    counts: Counts,
-    /// In windows, since the last reading.
-    taken: Taken,
-    /// The names of types in `taken`.
-    names: TypeNames,
-}
-
-impl Watching {
-    fn windows(target: Reattach, bound: f64) -> Result<Self, Failure> {
-        let (watch, first) = Watch::begin(target, bound)?;
-        Ok(Self::Windows(watch, Some(first)))
-    }
-
-    /// Waits until the first window is open; forever if it has been, or there are none.
-    async fn opens(&mut self) -> Result<(), Failure> {
-        if let Self::Windows(_, first) = self
-            && let Some(receiver) = first
-        {
-            let opened = receiver.await;
-            *first = None;
-            match opened {
-                Ok(opened) => return opened,
-                // It ended before: so does the run.
-                Err(_) => pending().await,
+impl Sink {
+    fn open(request: &Probe) -> Result<Self, Failure> {
+        match (request.format, &request.output) {
+            (Format::Pprof, Some(output)) => {
+                Recorder::open(output, request.json.as_deref(), request.duration)
+                    .map(Self::Recording)
             }
+            (format, output) => Emitter::open(format, output.as_deref()).map(Self::Reports),
         }
-        pending().await
     }
 
-    /// Takes the probes away, and returns when no program runs any more: what is read then is all there is.
-    fn end(&mut self) {
-        *self = match std::mem::replace(self, Self::Ended(None)) {
-            Self::Windows(mut watch, _) => {
-                watch.end();
-                Self::Ended(Some(watch))
-            }
-            Self::All(_) | Self::Ended(_) => Self::Ended(None),
-        };
+    fn begin(&mut self) {
+        if let Self::Recording(recorder) = self {
+            recorder.begin();
+        }
     }
 
-    fn read(&self, session: &mut Session) -> Result<Reading, Failure> {
-        let taken = match self {
-            Self::Windows(watch, _) | Self::Ended(Some(watch)) => watch.take(),
-            Self::All(_) | Self::Ended(None) => Taken::default(),
-        };
-        // After what was taken, so that the types of that are there.
-        let counts = session.read()?;
-        Ok(Reading {
-            counts,
-            taken,
-            names: session.type_names().clone(),
-        })
+    fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.interval(report),
+            Self::Recording(recorder) => Ok(recorder.interval(report)),
+        }
+    }
+
+    fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.finish(report),
+            Self::Recording(recorder) => recorder.finish(report),
+        }
     }
 }
 
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
+    started: SystemTime,
     counts: Counts,
     /// What was taken in windows, if there are any.
     account: Option<Account>,
@@ -204,9 +183,10 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(target: TargetInfo, bound: Option<f64>) -> Self {
+    fn new(target: TargetInfo, started: SystemTime, bound: Option<f64>) -> Self {
         Self {
             target,
+            started,
             counts: Counts::default(),
             account: bound.map(Account::new),
             until: Duration::ZERO,
@@ -254,6 +234,7 @@ impl Progress {
         Report {
             target: self.target.clone(),
             is_final,
+            started: self.started,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),
             attached_seconds: told.attached_seconds,

@@ -89,6 +89,12 @@ impl Session {
         &self.loaded
     }
 
+    /// How many probe sites there are.
+    #[must_use]
+    pub fn sites(&self) -> usize {
+        sites(&self.planned).count()
+    }
+
     /// Puts the probes in place.
     ///
     /// # Errors
@@ -214,6 +220,7 @@ impl Session {
         let mut info = TargetInfo {
             pid: self.process.pid().cast_signed(),
             exe: self.process.exe().to_owned(),
+            build_id: self.binary.gnu_build_id(),
             go: self.binary.version().text.clone(),
             assumed: self.binary.assumed().map(|go| go.to_string()),
             untested: self.binary.is_untested(),

@@ -6,7 +6,9 @@
 pub mod exact;
 pub mod go;
 pub mod kernel;
+pub mod matrix;
 pub mod oracle;
+pub mod pprof;
 pub mod profiler;
 pub mod report;
 pub mod target;

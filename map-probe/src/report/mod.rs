@@ -1,9 +1,13 @@
 //! What is reported: plain data, and one file per output format.
 
+pub mod about;
 pub mod counts;
+pub mod csv;
 pub mod estimates;
+pub mod hlog;
 pub mod json;
 pub mod model;
+pub mod pprof;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod summary;

@@ -1,6 +1,6 @@
 //! One report that the tests of all formats share.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use map_probe_common::op::{Class, Op, Outcome};
 
@@ -48,6 +48,7 @@ pub(crate) fn report() -> Report {
         target: TargetInfo {
             pid: 4711,
             exe: "/srv/app".to_owned(),
+            build_id: Some("1f2e3d".to_owned()),
             go: "go1.27.3".to_owned(),
             assumed: None,
             untested: false,
@@ -63,6 +64,7 @@ pub(crate) fn report() -> Report {
             )],
         },
         is_final: true,
+        started: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         until_seconds: 10.0,
         seconds: 10.0,
         attached_seconds: 10.0,

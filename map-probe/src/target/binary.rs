@@ -18,13 +18,14 @@ use super::memory::{self, Memory};
 use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
 use super::types::Namer;
-use super::{Function, GoMaps, GoVersion};
+use super::{Function, GoMaps, GoVersion, buildid};
 
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
 const MAX_CODE: usize = 1 << 20;
 /// The most types that are read. Terraform's have 14 MiB.
 const MAX_TYPES: usize = 128 << 20;
 /// In every program that has the runtime in it.
+// Go 1.18..1.27 runtime/malloc.go: func mallocgc(uintptr, *_type, bool)
 const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
 
 /// A Go program of a supported version.
@@ -124,6 +125,12 @@ impl Binary {
     #[must_use]
     pub fn is_untested(&self) -> bool {
         self.facts.untested
+    }
+
+    /// The GNU build id in hexadecimal; `None` if the linker made none.
+    #[must_use]
+    pub fn gnu_build_id(&self) -> Option<String> {
+        buildid::gnu(&self.image)
     }
 
     /// The version whose maps it was said to have, if its own is not known.

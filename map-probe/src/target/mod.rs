@@ -3,6 +3,7 @@
 //! Everything here is read from an untrusted file or process: bounded, checked, never a panic.
 
 mod binary;
+mod buildid;
 mod buildinfo;
 mod directory;
 mod elf;

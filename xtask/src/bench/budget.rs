@@ -7,7 +7,8 @@
 
 use super::probe::Probe;
 use super::stats::Series;
-use crate::process::{print, say};
+use super::table::{Row, Unit};
+use crate::process::say;
 use crate::{tools, workspace};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -18,85 +19,34 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// How far apart the reported and the true distribution may be.
-const DISTANCE_LIMIT: f64 = 0.01;
+/// How far apart the reported and the true distribution may be, in percent.
+const DISTANCE_LIMIT: f64 = 1.0;
 
-/// Resident memory that map-probe may have, in MB, and the share of a CPU.
+/// So small a bound, in percent, leaves too few operations to say much of their depths.
+const LEAST_BOUND: f64 = 0.1;
+
+/// Resident memory that map-probe may have, in MB, and its share of a CPU, in percent.
 const MEMORY_LIMIT: f64 = 30.0;
-const CPU_LIMIT: f64 = 0.01;
+const CPU_LIMIT: f64 = 1.0;
 
-/// The bounds that are tried, and on which target.
+/// The bounds that are tried, in percent too, and on which target.
 const SLOWDOWNS: [(&str, f64, &str); 5] = [
-    ("1%", 0.01, "bound"),
-    ("0.1%", 0.001, "bound"),
-    ("5%", 0.05, "bound"),
-    ("1%", 0.01, "percent"),
-    ("1%", 0.01, "alternating"),
+    ("1%", 1.0, "bound"),
+    ("0.1%", 0.1, "bound"),
+    ("5%", 5.0, "bound"),
+    ("1%", 1.0, "percent"),
+    ("1%", 1.0, "alternating"),
 ];
 
-/// Options of `cargo xtask bench budget`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Pairs of runs, without map-probe and with it, for each row.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pairs: u32,
-    /// Length of a run, in seconds.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    seconds: u64,
-    /// Go's version; by default the newest.
-    #[arg(long)]
-    go: Option<String>,
-}
+/// Length of a run.
+const WINDOW: Duration = Duration::from_secs(10);
 
-/// One line of the table.
-#[derive(Debug)]
-pub(super) struct Row {
-    name: String,
-    /// As shares of 1, if not said otherwise in the name.
-    values: Series,
-    limit: f64,
-}
-
-/// Measures all rows; an error when one is over its limit.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let version = match &args.go {
-        Some(version) => version.as_str(),
-        None => tools::BENCH_GO_VERSIONS
-            .last()
-            .copied()
-            .context("no version of Go")?,
-    };
-    print(&format!(
-        "Go {version}, {} pairs of {} s             median   smallest    largest      limit",
-        args.pairs, args.seconds
-    ));
-    let mut over = Vec::new();
-    for row in rows(version, args)? {
-        let within = row
-            .values
-            .median()
-            .is_some_and(|median| median <= row.limit);
-        let verdict = if within { "ok" } else { "OVER" };
-        print(&format!(
-            "{:<38} {} {:>10} {verdict}",
-            row.name,
-            row.values.cells(4),
-            row.limit
-        ));
-        if !within {
-            over.push(row.name);
-        }
-    }
-    if !over.is_empty() {
-        bail!("over the limit: {}", over.join("; "));
-    }
-    Ok(())
-}
-
-/// All rows: slowdowns, distances, and what map-probe takes itself.
-pub(super) fn rows(version: &str, args: &Args) -> Result<Vec<Row>> {
+/// All rows: slowdowns, distances, and what map-probe takes itself; of so many pairs of runs, without map-probe and with it.
+pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
+    let version = tools::BENCH_GO_VERSIONS
+        .last()
+        .context("no version of Go")?;
     let binary = super::build_fixture("budget", version)?;
-    let window = Duration::from_secs(args.seconds);
     let mut rows = Vec::new();
     let (mut cpu, mut memory) = (Series::default(), Series::default());
     for (bound, limit, kind) in SLOWDOWNS {
@@ -104,9 +54,9 @@ pub(super) fn rows(version: &str, args: &Args) -> Result<Vec<Row>> {
         let mut distances = Series::default();
         let mut target = Target::start(&binary, kind)?;
         let truth = traced(target.pid())?;
-        let mut before = target.run(window)?;
-        for pair in 1..=args.pairs {
-            say(&format!("{bound} on {kind}: pair {pair} of {}", args.pairs));
+        let mut before = target.run(WINDOW)?;
+        for pair in 1..=pairs {
+            say(&format!("{bound} on {kind}: pair {pair} of {pairs}"));
             let file = workspace::work().join("bench/budget.json");
             let output = file.to_str().context("a path")?;
             let probe = Probe::attach_within(
@@ -114,42 +64,36 @@ pub(super) fn rows(version: &str, args: &Args) -> Result<Vec<Row>> {
                 target.pid(),
                 &["--format", "json", "--interval", "1s", "--output", output],
             )?;
-            let with = target.run(window)?;
+            let with = target.run(WINDOW)?;
             probe.detach()?;
-            let after = target.run(window)?;
-            slowdowns.push(1.0 - with.pace() / f64::midpoint(before.pace(), after.pace()));
+            let after = target.run(WINDOW)?;
+            let without = f64::midpoint(before.pace(), after.pace());
+            slowdowns.push(100.0 * (1.0 - with.pace() / without));
             before = after;
 
             let report: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
-            distances.push(distance(&depths(&report)?, &mix(&truth, with.lookups)));
+            distances.push(100.0 * distance(&depths(&report)?, &mix(&truth, with.lookups)));
             let own = &report["cost"]["profiler"];
             let number = |value: &Value| value.as_f64().context("no number");
             memory.push(number(&own["resident_bytes"])? / 1e6);
-            cpu.push(number(&own["cpu_seconds"])? / number(&report["window"]["seconds"])?);
+            let seconds = number(&report["window"]["seconds"])?;
+            cpu.push(100.0 * number(&own["cpu_seconds"])? / seconds);
         }
-        rows.push(Row {
-            name: format!("{bound} on {kind}: slowdown"),
-            values: slowdowns,
-            limit,
-        });
-        if limit > 0.001 {
-            rows.push(Row {
-                name: format!("{bound} on {kind}: distance"),
-                values: distances,
-                limit: DISTANCE_LIMIT,
-            });
+        let row = Row::new(
+            format!("budget {bound}, {kind}: slowdown"),
+            Unit::Percent,
+            slowdowns,
+        );
+        rows.push(row.limit(limit));
+        if limit > LEAST_BOUND {
+            let name = format!("budget {bound}, {kind}: largest gap of depths");
+            rows.push(Row::new(name, Unit::Percent, distances).limit(DISTANCE_LIMIT));
         }
     }
-    rows.push(Row {
-        name: "map-probe: share of a CPU".to_owned(),
-        values: cpu,
-        limit: CPU_LIMIT,
-    });
-    rows.push(Row {
-        name: "map-probe: memory in MB".to_owned(),
-        values: memory,
-        limit: MEMORY_LIMIT,
-    });
+    let of_cpu = Row::new("budget: map-probe's share of a CPU", Unit::Percent, cpu);
+    rows.push(of_cpu.limit(CPU_LIMIT));
+    let memory = Row::new("budget: map-probe's memory", Unit::Megabytes, memory);
+    rows.push(memory.limit(MEMORY_LIMIT));
     Ok(rows)
 }
 
