@@ -1,7 +1,7 @@
 //! A run: attach, report every interval until the end, report the whole.
 
 use std::future::pending;
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,11 +14,13 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use crate::bench;
 use crate::budget::{Account, Told};
 use crate::cli::{Bench, Probe, Target};
-use crate::error::{Failure, Status, printable};
+use crate::dashboard::{Live, Wish};
+use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
+use crate::messages::say;
 use crate::output::{Emitter, Format};
 use crate::own;
-use crate::probe::{Held, Program};
+use crate::probe::{CommandOutput, Held, Program};
 use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
@@ -39,24 +41,17 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
     let mut emitter = Sink::open(request)?;
-    let mut signals = Signals::new()?;
+    let with_dashboard = request.format == Format::Tui;
+    let mut signals = Signals::new(with_dashboard)?;
+    let written = command_output(request)?;
     let mut command = match &request.target {
-        Target::Command(command) => Some(Held::start(command)?),
+        Target::Command(command) => Some(Held::start(command, written.as_ref())?),
         Target::Pid(_) => None,
     };
-    let pid = match (&request.target, &command) {
-        (_, Some(held)) => held.pid(),
-        (Target::Pid(pid), None) => pid.cast_unsigned(),
-        (Target::Command(_), None) => 0,
-    };
-    let program = match (&request.bench, request.bound) {
-        (Some(_), _) => Program::Empty,
-        (None, Some(_)) => Program::Windows,
-        (None, None) => Program::Walk,
-    };
+    let pid = pid(&request.target, command.as_ref());
     let mut session = Session::prepare(
         pid,
-        program,
+        program(request),
         request.verbosity,
         request.assumptions.assume_go,
     )?;
@@ -65,18 +60,14 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     }
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
-    let mut watching = match (&request.bench, request.bound) {
-        (Some(Bench::EmptyAt(address)), _) => Watching::All(session.attach_at_address(*address)?),
-        (None, Some(bound)) => Watching::windows(session.reattach()?, bound)?,
-        (Some(Bench::Empty | Bench::Attach(_)), _) | (None, None) => {
-            Watching::All(session.attach()?)
-        }
-    };
+    let mut watching = attach(&session, request)?;
     let start = Instant::now();
     let mut progress = Progress::new(session.info(), SystemTime::now(), request.bound);
     if let Watching::All(_) = watching {
         announce(&progress.target);
     }
+    let mut live =
+        Live::start(with_dashboard.then(|| progress.whole(&Reading::default(), Duration::ZERO)))?;
     emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
@@ -87,22 +78,37 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = until(request.duration);
     tokio::pin!(end);
+    let mut target_ended = false;
     loop {
         tokio::select! {
             () = signals.any() => break,
-            () = exit.happens() => break,
+            () = exit.happens() => {
+                target_ended = true;
+                break;
+            }
             () = &mut end => break,
-            () = log.flushed() => continue,
+            () = log.flushed() => {
+                live.messages()?;
+                continue;
+            }
             opened = watching.opens() => {
                 opened?;
                 announce(&progress.target);
+                live.messages()?;
                 continue;
             }
+            wish = live.input() => match wish? {
+                Wish::GoOn => continue,
+                Wish::End => break,
+            },
             _ = ticks.tick() => {}
         }
         let reading = watching.read(&mut session)?;
         progress.target = session.info();
-        let report = progress.interval(&reading, start.elapsed());
+        let seconds = start.elapsed();
+        let report = progress.interval(&reading, seconds);
+        let run = live.is_on().then(|| progress.whole(&reading, seconds));
+        live.show(&report, run)?;
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
@@ -114,21 +120,74 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     progress.target = session.info();
     log.flush();
     let interval = progress.interval(&reading, seconds);
+    if target_ended && live.is_on() {
+        live.show(&interval, Some(progress.whole(&reading, seconds)))?;
+        live.target_ended()?;
+        tokio::select! {
+            () = signals.any() => {}
+            () = &mut end => {}
+            seen = live.until_left() => seen?,
+        }
+    }
+    // The screen is for the report again.
+    drop(live);
     // A text reader who has seen no interval does not need one that is the whole run.
     if progress.intervals > 1 || request.format != Format::Text {
         // A reader who is gone is told nothing more, by `finish` either.
         let _ = emitter.interval(&interval)?;
     }
-    emitter.finish(&progress.whole(reading, seconds))?;
-    if let Some(command) = &mut command
-        && !command.has_ended()
-    {
-        say(&format!(
-            "the command still runs, as process {}",
-            command.pid()
-        ));
-    }
+    emitter.finish(&progress.whole(&reading, seconds))?;
+    take_leave(command, written);
     Ok(())
+}
+
+/// Where a command writes while the dashboard has its terminal.
+fn command_output(request: &Probe) -> Result<Option<CommandOutput>, Failure> {
+    match (&request.target, request.format) {
+        (Target::Command(_), Format::Tui) => CommandOutput::new().map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn pid(target: &Target, command: Option<&Held>) -> u32 {
+    match (target, command) {
+        (_, Some(held)) => held.pid(),
+        (Target::Pid(pid), None) => pid.cast_unsigned(),
+        (Target::Command(_), None) => 0,
+    }
+}
+
+fn program(request: &Probe) -> Program {
+    match (&request.bench, request.bound) {
+        (Some(_), _) => Program::Empty,
+        (None, Some(_)) => Program::Windows,
+        (None, None) => Program::Walk,
+    }
+}
+
+fn attach(session: &Session, request: &Probe) -> Result<Watching, Failure> {
+    match (&request.bench, request.bound) {
+        (Some(Bench::EmptyAt(address)), _) => {
+            session.attach_at_address(*address).map(Watching::All)
+        }
+        (None, Some(bound)) => Watching::windows(session.reattach()?, bound),
+        (Some(Bench::Empty | Bench::Attach(_)), _) | (None, None) => {
+            session.attach().map(Watching::All)
+        }
+    }
+}
+
+/// Says what is left of a command, and where it wrote.
+fn take_leave(command: Option<Held>, written: Option<CommandOutput>) {
+    let still_running =
+        command.and_then(|mut command| (!command.has_ended()).then(|| command.pid()));
+    if let Some(pid) = still_running {
+        say(&format!("the command still runs, as process {pid}"));
+    }
+    let note = written.and_then(|mut written| written.note(still_running.is_some()));
+    if let Some(note) = note {
+        say(&note);
+    }
 }
 
 /// Where reports go.
@@ -214,11 +273,11 @@ impl Progress {
     }
 
     /// The report of the whole run, after that of its last interval.
-    fn whole(&self, reading: Reading, until: Duration) -> Report {
+    fn whole(&self, reading: &Reading, until: Duration) -> Report {
         let seconds = until.as_secs_f64();
         let told = match &self.account {
-            Some(account) => account.whole(reading.counts, &reading.names, seconds),
-            None => everything(reading.counts, seconds),
+            Some(account) => account.whole(reading.counts.clone(), &reading.names, seconds),
+            None => everything(reading.counts.clone(), seconds),
         };
         self.report(told, (until, until), own::cpu_time(), true)
     }
@@ -293,11 +352,6 @@ fn announce(target: &TargetInfo) {
     }
 }
 
-fn say(line: &str) {
-    // Nobody listens: nothing to be done about it.
-    let _ = writeln!(io::stderr(), "{}", printable(line));
-}
-
 async fn until(duration: Option<Duration>) {
     match duration {
         Some(duration) => sleep(duration).await,
@@ -309,20 +363,38 @@ async fn until(duration: Option<Duration>) {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Ends that would leave a dashboard on the terminal: SIGHUP and SIGQUIT.
+    with_dashboard: Option<(Signal, Signal)>,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    fn new(with_dashboard: bool) -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(failed_to_wait);
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed_to_wait)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed_to_wait)?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            with_dashboard: if with_dashboard {
+                Some((listen(SignalKind::hangup())?, listen(SignalKind::quit())?))
+            } else {
+                None
+            },
         })
     }
 
     async fn any(&mut self) {
+        let more = async {
+            match &mut self.with_dashboard {
+                None => pending().await,
+                Some((hangup, quit)) => tokio::select! {
+                    _ = hangup.recv() => {}
+                    _ = quit.recv() => {}
+                },
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = more => {}
         }
     }
 }

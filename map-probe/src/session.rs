@@ -113,7 +113,8 @@ impl Session {
         Ok(Reattach {
             program: program.map_err(internal)?,
             path: self.process.exe_link(),
-            placed: self.placed()?,
+            // Lookups, which are first in every list, are likely the busiest, and so to come last.
+            placed: self.placed()?.into_iter().rev().collect(),
             pid: self.process.pid(),
             memory: WindowMemory::new(&self.loaded)?,
             calibration: match self.loaded.empty() {

@@ -21,6 +21,7 @@ pub(crate) enum Watching {
 }
 
 /// All that was counted when it was read.
+#[derive(Default)]
 pub(crate) struct Reading {
     /// By the kernel side, since it was loaded.
     pub(crate) counts: Counts,

@@ -12,3 +12,4 @@ pub mod pprof;
 pub mod profiler;
 pub mod report;
 pub mod target;
+pub mod tmux;

@@ -177,7 +177,7 @@ fn a_program_that_does_little_with_maps_is_watched_all_the_time() -> Result<()> 
     let target = Target::waiting(Go::V1_27, &[])?;
     let ended = profiler::run(&[
         "--duration",
-        "3s",
+        "5s",
         "--format",
         "json",
         "--pid",

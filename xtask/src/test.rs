@@ -46,6 +46,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         tools::debian_go()?;
         matrix::forget()?;
     }
+    if !args.no_kernel {
+        tools::tmux();
+    }
     run_command(cargo("fmt").args(["--all", "--check"]))
         .context("the code is not formatted (`cargo fmt --all`), or rustfmt is missing (`rustup component add rustfmt`)")?;
     run_command(

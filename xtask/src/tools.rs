@@ -1,7 +1,7 @@
 //! Programs from elsewhere, fetched once into the build directory: Go toolchains and the TypeScript compiler.
 
 use crate::process::{on_path, read, remove_dir, run, say};
-use crate::workspace;
+use crate::{debian, workspace};
 use anyhow::{Context, Result, anyhow, bail};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,17 @@ pub(crate) fn debian_go() -> Result<()> {
         std::os::unix::fs::symlink(root, &link)?;
     }
     Ok(())
+}
+
+/// tmux, in which the dashboard is tested; without it those tests say that they were left out.
+pub(crate) fn tmux() {
+    if on_path("tmux").is_none()
+        && let Err(error) = debian::install(&["tmux"])
+    {
+        say(&format!(
+            "There is no tmux, so the dashboard is not tested in a terminal: {error:#}"
+        ));
+    }
 }
 
 /// A `go build` command that uses this toolchain alone and fetches nothing.

@@ -1,7 +1,7 @@
 //! When to attach and for how long, so that the target's slowdown stays within its bound: a state machine without a clock.
 //!
-//! The target has an account of time, in nanoseconds. Elapsed time fills it, at the rate of the bound; what watching costs
-//! the target is taken from it. A window may open only when the account covers the most it can cost: the target stands still
+//! The target has an account of time, in nanoseconds. Elapsed time fills it, at the rate of the bound, and at a part of it if
+//! the target has less than a CPU for itself: what a trap takes is a larger part of that. What watching costs the target is taken from it. A window may open only when the account covers the most it can cost: the target stands still
 //! from the first trap to the last. So whatever the target does, it never pays more than the bound, as long as windows end
 //! in time; should one not (we were not given a CPU), the account is overdrawn, and the next windows wait until it is not.
 //!
@@ -46,6 +46,9 @@ pub struct Pacer {
     bound: f64,
     credit: f64,
     until: Ns,
+    /// How much of a CPU the target has, from 0 to 1: in the time that is to be added, and usually.
+    share: f64,
+    usual: f64,
     /// Where the current span begins.
     span_start: Ns,
     /// Where the next window lies in its span, from 0 to 1.
@@ -82,6 +85,8 @@ impl Pacer {
             bound,
             credit: 0.0,
             until: now,
+            share: 1.0,
+            usual: 1.0,
             span_start: now,
             place,
             rate: 1.0,
@@ -91,23 +96,41 @@ impl Pacer {
         }
     }
 
+    /// How much of a CPU the target had since it was last said, from 0 to 1.
+    pub fn has(&mut self, share: f64, elapsed: Ns) {
+        self.share = share;
+        let news = (elapsed as f64 / SHORTEST_SPAN).min(1.0) * NEWS;
+        self.usual += news * (share - self.usual);
+    }
+
+    /// What a nanosecond of time usually brings.
+    fn income(&self) -> f64 {
+        self.bound * self.usual
+    }
+
+    /// How much of a CPU the target usually has.
+    #[must_use]
+    pub fn usual_share(&self) -> f64 {
+        self.usual
+    }
+
     /// Plans the next window.
     pub fn plan(&mut self, now: Ns) -> Plan {
         self.earn(now);
         let rate = self.rate.clamp(1e-6, 1.0);
-        let always = rate <= ALWAYS * self.bound || self.bound >= 1.0;
+        let income = self.income();
+        let always = rate <= ALWAYS * income || self.bound >= 1.0;
         let length = if always {
             LONGEST_WINDOW
         } else {
-            ((self.bound * SHORTEST_SPAN - self.fixed) / rate)
-                .clamp(SHORTEST_WINDOW, LONGEST_WINDOW)
+            ((income * SHORTEST_SPAN - self.fixed) / rate).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)
         };
         let look = if length <= 2.0 * SHORTEST_LOOK {
             length
         } else {
             SHORTEST_LOOK
         };
-        let ready = now.saturating_add(to_ns((self.need(look) - self.credit) / self.bound));
+        let ready = now.saturating_add(to_ns((self.need(look) - self.credit) / income));
         if always {
             self.span_start = ready;
             return Plan {
@@ -121,8 +144,8 @@ impl Pacer {
         // The account should cover the window wherever it lies in its span, and the next one's too: what is there beyond
         // that shortens the span, and what is missing makes it longer.
         let begins = self.span_start.saturating_sub(now) as f64;
-        let spare = self.credit + self.bound * begins - self.need(look) - 0.5 * cost;
-        self.span = ((cost - spare * EVEN) / self.bound)
+        let spare = self.credit + income * begins - self.need(look) - 0.5 * cost;
+        self.span = ((cost - spare * EVEN) / income)
             .max(length + PAUSE)
             .max(SHORTEST_SPAN);
         let place = self
@@ -191,7 +214,7 @@ impl Pacer {
         let elapsed = now.saturating_sub(self.until) as f64;
         self.until = self.until.max(now);
         let most = (self.bound * HELD).max(4.0 * self.need(2.0 * SHORTEST_LOOK));
-        self.credit = (self.credit + self.bound * elapsed).min(most);
+        self.credit = (self.credit + self.bound * self.share * elapsed).min(most);
     }
 }
 

@@ -71,7 +71,7 @@ impl Account {
                 windows: taken.windows,
                 traps: taken.traps,
                 ns_per_trap: (taken.traps > 0).then(|| taken.trap_time / taken.traps as f64),
-                slowdown: (seconds > 0.0).then(|| taken.paid / 1e9 / seconds),
+                slowdown: (taken.served > 0.0).then(|| taken.paid / taken.served),
                 bound: Some(self.bound),
                 cpu_seconds: 0.0,
                 resident_bytes: 0,

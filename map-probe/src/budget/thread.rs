@@ -18,12 +18,21 @@ pub(super) fn cpu_time() -> Ns {
     clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
+/// The CPU time of a process so far, in nanoseconds; `None` if it has ended.
+#[must_use]
+pub(super) fn cpu_time_of(pid: u32) -> Option<Ns> {
+    let mut id: libc::clockid_t = 0;
+    // SAFETY: it writes to `id` only.
+    let failed = unsafe { libc::clock_getcpuclockid(pid.cast_signed(), &raw mut id) };
+    (failed == 0).then(|| clock(id)).filter(|time| *time > 0)
+}
+
 fn clock(clock: libc::clockid_t) -> Ns {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: it writes to `time` only; both clocks exist on every Linux.
+    // SAFETY: it writes to `time` only; of a clock that there is not, nothing.
     unsafe {
         libc::clock_gettime(clock, &raw mut time);
     }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::closer::Closer;
 use super::estimate::{OnCpu, Piece, Sums};
 use super::pacer::{Ns, Pacer, Seen};
-use super::thread::{cpu_time, go_first, now, sleep_until};
+use super::thread::{cpu_time, cpu_time_of, go_first, now, sleep_until};
 use super::trap_price::TrapPrice;
 use crate::error::Failure;
 use crate::probe::{Attached, Placed, internal};
@@ -23,6 +23,8 @@ use crate::session::Reattach;
 const FIRST_FIXED: f64 = 200e3;
 /// What is seen without a pause is taken in pieces of this length, in nanoseconds: each has its own pace.
 const PIECE: Ns = 20_000_000;
+/// A target is taken to have at least so much of a CPU: else one that does nothing could not be watched for when it does.
+const LEAST_SHARE: f64 = 0.1;
 /// When the probes are gone for certain after detaching began: 20 µs were measured.
 const PROBES_GONE: Duration = Duration::from_millis(1);
 
@@ -54,6 +56,8 @@ pub struct Taken {
     pub trap_time: f64,
     /// What watching cost the target at most, in nanoseconds of its time.
     pub paid: f64,
+    /// That time: of each nanosecond as much as the target had of a CPU.
+    pub served: f64,
     /// Operations seen whose records were overwritten before they were read.
     pub lost: u64,
 }
@@ -68,6 +72,7 @@ impl Taken {
             traps,
             trap_time,
             paid,
+            served,
             lost,
         } = later;
         self.sums.merge(sums);
@@ -76,6 +81,7 @@ impl Taken {
         self.traps += traps;
         self.trap_time += trap_time;
         self.paid += paid;
+        self.served += served;
         self.lost += lost;
     }
 }
@@ -144,6 +150,8 @@ struct Watcher {
     cpus: f64,
     /// Our CPU time that has been paid for.
     own_paid: Ns,
+    /// When the target's CPU time was last read, and what it was.
+    metered: (Ns, Option<Ns>),
 }
 
 /// A window that is open.
@@ -168,6 +176,7 @@ struct PieceSoFar {
 
 impl Watcher {
     fn new(target: Reattach, bound: f64, shared: Arc<Shared>) -> Result<Self, Failure> {
+        let metered = (now(), cpu_time_of(target.pid));
         // The standard library's own source of randomness.
         let random = RandomState::new().hash_one(now());
         let place = random as f64 / u64::MAX as f64;
@@ -181,6 +190,7 @@ impl Watcher {
             shared,
             cpus: cpus as f64,
             own_paid: 0,
+            metered,
         })
     }
 
@@ -190,6 +200,7 @@ impl Watcher {
         let shared = Arc::clone(&self.shared);
         self.own_paid = cpu_time();
         loop {
+            self.meter();
             let plan = self.pacer.plan(now());
             if !sleep_until(plan.attach_at, &shared.stop) {
                 return;
@@ -245,6 +256,7 @@ impl Watcher {
             self.drain(window);
             let cost = self.bill(window, now);
             shared.taken().paid += cost;
+            self.meter();
             let Some(next) = self.pacer.look(now, cost) else {
                 return;
             };
@@ -274,7 +286,7 @@ impl Watcher {
         let traps = self.traps_cost(&window);
         let live = self.live(&window, closed);
         // While we change its code, the target may have to wait for us, on each of its CPUs.
-        let disturbed = attaching as f64 + detaching;
+        let disturbed = (attaching as f64 + detaching) * self.pacer.usual_share();
         let cost = self.bill(&mut window, closed) + disturbed + detaching / self.cpus;
         let planned = ends.map_or(0.0, |ends| (ends - window.opened) as f64);
         let late = ends.map_or(0, |ends| closed.saturating_sub(ends)) as f64;
@@ -293,6 +305,7 @@ impl Watcher {
         } else {
             0.0
         };
+        self.meter();
         self.pacer.ended(
             now(),
             cost,
@@ -425,12 +438,30 @@ impl Watcher {
         }
     }
 
+    /// How much of a CPU the target had since the last time. A target that waits for other things than CPUs is not
+    /// slowed down by all that a trap takes; but one that has less of them than it could use is, and they cannot be told apart.
+    fn meter(&mut self) {
+        let (before, cpu_before) = self.metered;
+        self.metered = (now(), cpu_time_of(self.target.pid));
+        let elapsed = self.metered.0 - before;
+        let cpu = self.metered.1.zip(cpu_before);
+        if elapsed == 0 {
+            return;
+        }
+        let share = cpu.map_or(1.0, |(cpu, before)| {
+            cpu.saturating_sub(before) as f64 / elapsed as f64
+        });
+        let share = share.clamp(LEAST_SHARE, 1.0);
+        self.pacer.has(share, elapsed);
+        self.shared.taken().served += share * elapsed as f64;
+    }
+
     /// Our own CPU time since it was last paid for: a CPU that the target could have had.
     fn own_cost(&mut self) -> f64 {
         let now = cpu_time();
         let own = now - self.own_paid;
         self.own_paid = now;
-        own as f64 / self.cpus
+        own as f64 / self.cpus * self.pacer.usual_share()
     }
 }
 

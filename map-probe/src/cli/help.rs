@@ -12,7 +12,8 @@ that its keys hash badly.";
 /// After the options.
 pub(super) const MORE: &str = "\
 Examples:
-  map-probe --pid 4711                             a block of text a second, until Ctrl-C
+  map-probe --pid 4711                             the live dashboard; ? in it explains its keys
+  map-probe --pid 4711 --format text               a block of text a second, until Ctrl-C
   map-probe --pid 4711 --duration 10s --format json --output report.json
   map-probe --max-overhead off --format ndjson -- ./server -port 80
                                                    every operation, from the first on
@@ -40,7 +41,7 @@ Quality: operations that were seen and yet are in no row. All zero: the counts a
   truncated  the walk reached its bound, or the kernel side cannot compare keys of this type
 
 Exit status:
-  0  done: at the end of --duration, on Ctrl-C, or when the target exited
+  0  done: at the end of --duration, on Ctrl-C (q in the dashboard), or when the target exited
   1  internal error
   2  wrong usage
   3  the target cannot be probed: no Go program, unknown Go version or map layout, 32-bit
