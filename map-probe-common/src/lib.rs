@@ -18,6 +18,7 @@ pub mod op;
 pub mod options;
 pub mod quality;
 pub mod site;
+pub mod verify;
 pub mod walk;
 pub mod window;
 

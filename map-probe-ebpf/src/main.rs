@@ -18,6 +18,7 @@ mod scratch;
 mod tables;
 mod types;
 mod values;
+mod verify;
 mod window;
 mod world;
 
@@ -41,7 +42,7 @@ fn map_probe(ctx: ProbeContext) -> u32 {
     let trap = window::enter();
     if trap.counts() {
         let result = scratch::claim().and_then(|scratch| {
-            let result = operation(&ctx, trap, scratch);
+            let result = operation::<false>(&ctx, trap, scratch);
             scratch::release(scratch);
             result
         });
@@ -53,6 +54,25 @@ fn map_probe(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// The same, and at a function's returns compares what the runtime found with what the walk found. Never in windows.
+#[uprobe(sleepable)]
+fn map_probe_verify(ctx: ProbeContext) -> u32 {
+    scratch::stay_on_the_threads_stack();
+    if let Some(cookie) = verify::at_return(&ctx) {
+        verify::compare(&ctx, cookie);
+        return 0;
+    }
+    let result = scratch::claim().and_then(|scratch| {
+        let result = operation::<true>(&ctx, window::always(), scratch);
+        scratch::release(scratch);
+        result
+    });
+    if let Err(cause) = result {
+        count::failed(cause);
+    }
+    0
+}
+
 /// Does nothing: what a trap costs by itself (`cargo xtask bench`).
 #[uprobe(sleepable)]
 fn empty(_ctx: ProbeContext) -> u32 {
@@ -60,7 +80,11 @@ fn empty(_ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn operation(ctx: &ProbeContext, trap: Trap, scratch: &mut Scratch) -> Result<(), Cause> {
+fn operation<const VERIFY: bool>(
+    ctx: &ProbeContext,
+    trap: Trap,
+    scratch: &mut Scratch,
+) -> Result<(), Cause> {
     Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
@@ -102,6 +126,9 @@ fn operation(ctx: &ProbeContext, trap: Trap, scratch: &mut Scratch) -> Result<()
             count::operation(typ.block, op, outcome, class, depth)?;
             let cell = cell(op, outcome, class);
             places::count(scratch, typ.block, cell as u32, depth);
+            if VERIFY {
+                verify::expect(ctx, scratch, outcome, class)?;
+            }
             trap.log(typ.block, cell, depth)
         }
         End::Deferred => pending::put(values.goroutine, values.operation.hash, trap.window()),

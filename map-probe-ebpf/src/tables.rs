@@ -10,7 +10,8 @@ use map_probe_common::counts::{Block, DeepKey, MapCount, MapKey, SiteKey};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::site::MAX_SITES;
-use map_probe_common::walk::MapType;
+use map_probe_common::verify::{Difference, Verdicts};
+use map_probe_common::walk::{Expected, MapType};
 use map_probe_common::window::Tally;
 
 use crate::pending::Waiting;
@@ -75,3 +76,23 @@ pub(crate) static TALLY: Array<Tally> = Array::with_max_entries(1, BPF_F_MMAPABL
 /// Operations counted in windows, `LOG_RECORDS` per CPU: each a `Record`. Written here, read by userspace in its own memory.
 #[map]
 pub(crate) static LOG: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Goroutines whose operation has been walked and has not returned. Written here, when verifying.
+#[map]
+pub(crate) static EXPECTED: HashMap<u64, Expected> = HashMap::with_max_entries(1, 0);
+
+/// What came of verifying, by map function. Written here, read by userspace.
+#[map]
+pub(crate) static VERDICTS: PerCpuArray<Verdicts> = PerCpuArray::with_max_entries(1, 0);
+
+/// The first operations on which walk and runtime differed. Written here, read by userspace.
+#[map]
+pub(crate) static DIFFERENCES: Array<Difference> = Array::with_max_entries(1, 0);
+
+/// How many places of `DIFFERENCES` have been given away. Written here.
+#[map]
+pub(crate) static DIFFERENCES_USED: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Where the target's zero values lie. Written by userspace.
+#[map]
+pub(crate) static ZERO: Array<[u64; 2]> = Array::with_max_entries(1, 0);

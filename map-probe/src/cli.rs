@@ -5,6 +5,7 @@ mod generate;
 mod help;
 mod record;
 mod values;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::error::{Failure, Status};
 use crate::output::{self, Format};
 
 pub use self::generate::{Generate, generate};
+pub use self::verify::{Verify, VerifyFormat};
 
 /// What the user asks for.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub enum Request {
     Probe(Probe),
     /// Print what would be probed in a binary.
     Sites(Sites),
+    /// Compare the walk with the runtime.
+    Verify(Verify),
     /// Print shell completions or the man page.
     Generate(Generate),
     /// `--help` or `--version`: [`clap::Error::print`] it, and be done.
@@ -108,7 +112,7 @@ pub enum SitesFormat {
     long_about = help::ABOUT,
     after_help = "`map-probe --help` explains more: examples, what a report says, what it needs and costs.",
     after_long_help = help::MORE,
-    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe record ... -o <FILE>\n       map-probe sites <BINARY> [--format text|json]",
+    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe record ... -o <FILE>\n       map-probe verify --pid <PID> [OPTIONS]\n       map-probe sites <BINARY> [--format text|json]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -123,6 +127,13 @@ struct CommandLine {
 enum Sub {
     /// Print what would be probed in a Go program, without touching a process or needing root
     Sites(Sites),
+    /// Check map-probe on a running program: compare the slots that the runtime returns with those it finds
+    #[command(
+        long_about = verify::ABOUT,
+        after_long_help = verify::MORE,
+        override_usage = "map-probe verify --pid <PID> [OPTIONS]\n       map-probe verify [OPTIONS] -- <COMMAND> [ARGS]..."
+    )]
+    Verify(verify::Options),
     /// Record a profile of map operations by call site for `go tool pprof`
     Record(record::Record),
     /// Print completions of the command line for a shell
@@ -225,6 +236,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     };
     match line.subcommand {
         Some(Sub::Sites(sites)) => Ok(Request::Sites(sites)),
+        Some(Sub::Verify(options)) => options.request().map(Request::Verify),
         Some(Sub::Record(record)) => record.probe().map(Request::Probe),
         Some(Sub::Completions { shell }) => Ok(Request::Generate(Generate::Completions(shell))),
         Some(Sub::Man) => Ok(Request::Generate(Generate::Man)),
@@ -263,14 +275,7 @@ impl Options {
 
 impl Watch {
     fn probe(self, format: Format, interval: Duration) -> Result<Probe, Failure> {
-        let target = match self.pid {
-            Some(pid) => Target::Pid(pid),
-            None if self.command.is_empty() => {
-                return Err(Failure::new(Status::Usage, "no target: nothing to probe was given")
-                    .hint("give a running process with --pid PID, or a command to start after --: map-probe -- COMMAND"));
-            }
-            None => Target::Command(self.command),
-        };
+        let target = target(self.pid, self.command)?;
         Ok(Probe {
             target,
             duration: self.duration,
@@ -286,6 +291,15 @@ impl Watch {
             assumptions: self.assumptions,
             bench: None,
         })
+    }
+}
+
+fn target(pid: Option<i32>, command: Vec<OsString>) -> Result<Target, Failure> {
+    match pid {
+        Some(pid) => Ok(Target::Pid(pid)),
+        None if command.is_empty() => Err(Failure::new(Status::Usage, "no target: nothing to probe was given")
+            .hint("give a running process with --pid PID, or a command to start after --: map-probe -- COMMAND")),
+        None => Ok(Target::Command(command)),
     }
 }
 
@@ -312,7 +326,9 @@ fn wrong_usage(error: &clap::Error) -> Failure {
         error.kind(),
         ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
     ) && !message.contains("'-");
-    let hint = if stray && message.contains("'sites'") {
+    let hint = if stray && message.contains("'verify'") {
+        "`verify` comes first: map-probe verify --pid PID".to_owned()
+    } else if stray && message.contains("'sites'") {
         "`sites` goes with no other target or option: map-probe sites BINARY".to_owned()
     } else if stray {
         "a command to start goes after --: map-probe -- COMMAND ARGS...".to_owned()

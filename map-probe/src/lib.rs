@@ -20,4 +20,5 @@ pub mod run;
 pub mod session;
 pub mod sites;
 pub mod target;
+pub mod verify;
 mod watching;

@@ -1,5 +1,7 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+mod verifying;
+
 use std::cell::OnceCell;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
@@ -8,6 +10,8 @@ use map_probe_common::Site;
 use map_probe_common::counts::Shape;
 use map_probe_common::options::{MAPS, Options, SITES};
 use map_probe_common::window::COOKIE_KIND_SHIFT;
+
+pub use verifying::Lie;
 
 use crate::budget::TypeNames;
 use crate::error::{Failure, Status};
@@ -18,6 +22,8 @@ use crate::probe::{
 };
 use crate::report::model::{Counts, Frame, Frames, TargetInfo};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
+
+use verifying::Verifying;
 
 /// Why a plugin's operations are not counted.
 const OTHER_GO_CODE: &str =
@@ -31,6 +37,7 @@ pub struct Session {
     binary: Binary,
     bias: u64,
     planned: Vec<PlannedFunction>,
+    verifying: Option<Verifying>,
     loaded: Loaded,
     counters: Counters,
     /// When probes were first in place.
@@ -49,6 +56,16 @@ impl Session {
         verbosity: u8,
         assumed: Option<AssumedGo>,
     ) -> Result<Self, Failure> {
+        Self::prepare_with(pid, program, verbosity, assumed, None)
+    }
+
+    fn prepare_with(
+        pid: u32,
+        program: Program,
+        verbosity: u8,
+        assumed: Option<AssumedGo>,
+        lie: Option<Lie>,
+    ) -> Result<Self, Failure> {
         let process = Process::open(pid)?;
         let binary = process.binary_assuming(assumed)?;
         let bias = process.load_bias(&binary)?;
@@ -58,16 +75,25 @@ impl Session {
         for (typ, _) in &mut equal {
             *typ = typ.wrapping_add(bias);
         }
+        let verifying = match program {
+            Program::Verify => Some(Verifying::plan(&binary, &planned, bias, process.exe())?),
+            Program::Walk | Program::Windows | Program::Empty => None,
+        };
+        let mut layout = binary.maps().layout;
+        if let Some(lie) = lie {
+            lie.tell(&mut layout);
+        }
         let tables = Tables {
-            layout: binary.maps().layout,
+            layout,
             sites: sites(&planned)
                 .map(|site| at_bias(site.site, bias))
                 .collect(),
             options: Options {
-                count: SITES | MAPS,
+                count: if verifying.is_some() { 0 } else { SITES | MAPS },
                 ..Options::default()
             },
             equal,
+            zero: verifying.as_ref().map_or([0; 2], Verifying::zero),
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let loaded = Loaded::new(&tables, program, verbosity)?;
@@ -77,6 +103,7 @@ impl Session {
             binary,
             bias,
             planned,
+            verifying,
             loaded,
             counters: Counters::default(),
             start: OnceCell::new(),

@@ -150,7 +150,11 @@ pub fn sum(rows: &Rows) -> u64 {
 }
 
 /// Reads rows, and checks each against itself.
-fn rows(json: &Value) -> Result<Rows> {
+///
+/// # Errors
+///
+/// They are not as the contract says, or a row contradicts itself.
+pub fn rows(json: &Value) -> Result<Rows> {
     let mut rows = Rows::new();
     for row in json.as_array().context("rows that are no list")? {
         let word = |name: &str| {

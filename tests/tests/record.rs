@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use map_probe_tests::go::Go;
 use map_probe_tests::kernel;
-use map_probe_tests::pprof::{self, Sample};
+use map_probe_tests::pprof::{self, Line, Sample};
 use map_probe_tests::profiler::{self, Profiler};
-use map_probe_tests::report::{Report, Rows, bucket, sum};
+use map_probe_tests::report::{self, Report, Rows, add_rows, bucket, sum};
 use map_probe_tests::target::Target;
 
 /// Records a run of the oracle until Ctrl-C, with the report of the same run.
@@ -85,6 +85,7 @@ fn expect_equal(go: Go) -> Result<()> {
         "pprof: {by_type:?}\nreport: {:?}",
         report.by_type
     );
+    expect_sites(&samples, &report)?;
     for (index, sample_type) in ["operations", "probes", "excess_probes"].iter().enumerate() {
         let mut expected: BTreeMap<String, u64> = BTreeMap::new();
         for sample in &samples {
@@ -101,6 +102,40 @@ fn expect_equal(go: Go) -> Result<()> {
     }
     let operations: u64 = samples.iter().map(|sample| sample.values[0]).sum();
     ensure!(operations == sum(&report.operations), "{operations}");
+    Ok(())
+}
+
+/// The samples of each call site are the report's, by type; those of no known one together.
+fn expect_sites(samples: &[Sample], report: &Report) -> Result<()> {
+    type Site = Option<(Vec<Line>, Option<String>)>;
+    let mut found: BTreeMap<Site, Vec<&Sample>> = BTreeMap::new();
+    for sample in samples {
+        let (function, file, line) = sample.frames.first().context("no frame")?;
+        let is_known = !function.ends_with(" (call site unknown)");
+        ensure!(is_known || (file.is_empty() && *line == 0), "{sample:?}");
+        let site = is_known.then(|| (sample.frames.clone(), sample.typ.clone()));
+        found.entry(site).or_default().push(sample);
+    }
+    let found: BTreeMap<_, _> = found
+        .into_iter()
+        .map(|(site, samples)| (site, rows(samples)))
+        .collect();
+    let mut expected: BTreeMap<Site, Rows> = BTreeMap::new();
+    for entry in report.json["by_site"].as_array().context("no by_site")? {
+        let mut frames: Vec<Line> = Vec::new();
+        for frame in entry["frames"].as_array().context("no frames")? {
+            let word = |name: &str| frame[name].as_str().context("no word");
+            let line = frame["line"].as_u64().context("no line")?;
+            frames.push((word("function")?.to_owned(), word("file")?.to_owned(), line));
+        }
+        let typ = entry["type"].as_str().map(str::to_owned);
+        let site = (!frames.is_empty()).then_some((frames, typ));
+        let operations = report::rows(&entry["operations"])?;
+        add_rows(expected.entry(site).or_default(), &operations);
+    }
+    expected.retain(|_, rows| !rows.is_empty());
+    ensure!(expected.len() > 20, "{} call sites", expected.len());
+    ensure!(found == expected, "pprof: {found:?}\nreport: {expected:?}");
     Ok(())
 }
 

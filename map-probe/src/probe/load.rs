@@ -17,6 +17,11 @@ use super::{bpf, program};
 use crate::error::Failure;
 use crate::object::OBJECT;
 
+/// Sizes of the tables that only [`Program::Verify`] uses: goroutines with an operation under way, map functions, and
+/// differences that are shown.
+const VERIFY_SIZES: [(&str, usize); 3] =
+    [("EXPECTED", 16384), ("VERDICTS", 64), ("DIFFERENCES", 8)];
+
 /// Combinations of call site, type, cell and depth that are counted; 80 bytes of kernel memory each.
 const SITE_COUNTS: usize = 65_536;
 /// Combinations of map, type, cell and depth that are counted, those used last; 130 bytes of kernel memory each.
@@ -29,6 +34,8 @@ pub enum Program {
     Walk,
     /// The same, counting in windows of time only, and what it costs.
     Windows,
+    /// The same, which then compares with what the runtime returns.
+    Verify,
     /// One that does nothing: what a trap costs by itself.
     Empty,
 }
@@ -44,6 +51,8 @@ pub struct Tables {
     pub options: Options,
     /// How its composite types compare, by address in the target.
     pub equal: Vec<(u64, Vec<EqualStep>)>,
+    /// Only for [`Program::Verify`]: addresses in the target between which the runtime's zero value lies.
+    pub zero: [u64; 2],
 }
 
 /// The kernel side, loaded. Dropping it unloads it.
@@ -79,7 +88,7 @@ impl Loaded {
         } else {
             1
         };
-        let sizes = HashMap::from([
+        let mut sizes = HashMap::from([
             ("TALLY", cpus),
             ("LOG", cpus * LOG_RECORDS as usize),
             ("EQUAL_STEPS", steps.len()),
@@ -91,6 +100,9 @@ impl Loaded {
             ("BY_SITE", if asked(SITES) { SITE_COUNTS } else { 1 }),
             ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
         ]);
+        if program == Program::Verify {
+            sizes.extend(VERIFY_SIZES);
+        }
         let maps = create_maps(&mut object, &sizes)?;
         relocate(&mut object, &maps)?;
 
@@ -108,6 +120,7 @@ impl Loaded {
             bpf::update(map, &indexes(steps.len()), &steps)
         })?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
+        fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
         let empty = if windowed {
             Some(program::load(&object, Program::Empty, verbosity)?)

@@ -11,6 +11,7 @@ mod maps;
 mod program;
 mod refusal;
 mod trap_cost;
+mod verdicts;
 mod window;
 
 pub use attach::{Attached, Placed};
@@ -21,4 +22,5 @@ pub(crate) use refusal::internal;
 
 pub use load::{Loaded, Program, Tables};
 pub use trap_cost::{Calibration, calibrate};
+pub use verdicts::{Verified, read as read_verdicts};
 pub use window::WindowMemory;

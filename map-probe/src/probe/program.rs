@@ -27,6 +27,7 @@ pub(super) fn load(
 ) -> Result<OwnedFd, Failure> {
     let name = match program {
         Program::Walk | Program::Windows => "map_probe",
+        Program::Verify => "map_probe_verify",
         Program::Empty => "empty",
     };
     let missing = || internal(Missing(name.to_owned()));

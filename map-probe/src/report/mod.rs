@@ -12,5 +12,6 @@ pub mod pprof;
 pub(crate) mod sample;
 pub mod summary;
 pub mod text;
+pub mod verify;
 pub mod who;
 pub mod words;

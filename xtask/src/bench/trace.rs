@@ -10,8 +10,11 @@ use crate::{tools, workspace};
 use anyhow::{Context, Result};
 use std::time::Duration;
 
-/// One measurement takes this long.
-const WINDOW: Duration = Duration::from_millis(200);
+/// A measurement is the median of so many windows.
+const WINDOWS: u32 = 150;
+
+/// So short that most windows end before another process is given the CPU.
+const WINDOW: Duration = Duration::from_millis(1);
 
 /// Time to let the caches, the branch predictor and the kernel's own probe optimisation settle after each change.
 const WARM_UP: Duration = Duration::from_millis(50);
@@ -199,5 +202,9 @@ fn all(target: &mut Target) -> Result<[f64; OPERATIONS.len()]> {
 /// A measurement after a warm-up.
 pub(super) fn settled(target: &mut Target, command: &str) -> Result<f64> {
     target.measure(command, WARM_UP)?;
-    target.measure(command, WINDOW)
+    let mut windows = Series::default();
+    for _ in 0..WINDOWS {
+        windows.push(target.measure(command, WINDOW)?);
+    }
+    windows.median().context("no windows")
 }

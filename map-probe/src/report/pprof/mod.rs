@@ -47,11 +47,14 @@ fn profile(report: &Report) -> proto::Profile {
     };
     let mut placed: BTreeMap<Option<&str>, Rows> = BTreeMap::new();
     for site in sites {
+        let Some(locations) = builder.locations(site, stacks) else {
+            // Among the rest below, by its type.
+            continue;
+        };
         placed
             .entry(site.typ.as_deref())
             .or_default()
             .add(&site.rows);
-        let locations = builder.locations(site, stacks);
         builder.samples(&locations, site.typ.as_deref(), &site.rows);
     }
     for of_type in &counts.by_type {
@@ -123,18 +126,16 @@ impl Builder {
         }
     }
 
-    /// The locations of a call site or stack, the innermost first.
-    fn locations(&mut self, site: &SiteRows, stacks: bool) -> Vec<u64> {
-        let frames = site.frames.as_deref().unwrap_or_default();
-        if frames.is_empty() {
-            return vec![self.unknown_site(site.typ.as_deref())];
-        }
+    /// The locations of a call site or stack, the innermost first; `None` if it is not known.
+    fn locations(&mut self, site: &SiteRows, stacks: bool) -> Option<Vec<u64>> {
+        let frames = site.frames.as_deref().filter(|frames| !frames.is_empty())?;
         if stacks {
             // Which of a stack's frames are inlined into the next is not told apart.
-            return frames.chunks(1).map(|frame| self.location(frame)).collect();
+            let each = frames.chunks(1);
+            return Some(each.map(|frame| self.location(frame)).collect());
         }
         // One place in the code: all but the last are inlined into the one behind them.
-        vec![self.location(frames)]
+        Some(vec![self.location(frames)])
     }
 
     /// The stand-in for a call site that is not known. It has no file and no line.

@@ -8,6 +8,7 @@ pub(crate) mod numbers;
 pub(crate) mod operations;
 #[cfg(test)]
 pub(crate) mod tests;
+mod verify;
 
 use map_probe_common::op::{Class, Op};
 
@@ -18,6 +19,7 @@ use super::model::Report;
 use super::words;
 
 pub use self::line::Style;
+pub use self::verify::verify;
 
 /// The block of one interval.
 #[must_use]
