@@ -20,6 +20,7 @@ pub mod quality;
 pub mod site;
 pub mod verify;
 pub mod walk;
+pub mod window;
 
 pub use layout::{Layout, LayoutKind};
 pub use site::Site;

@@ -12,6 +12,19 @@ pub(crate) fn increment(counter: &mut u64) {
     }
 }
 
+/// Adds so many.
+///
+/// # Safety
+///
+/// `counter` points to a counter in a map's value, aligned.
+#[inline(always)]
+pub(crate) unsafe fn add(counter: *mut u64, more: u64) {
+    // SAFETY: one atomic addition to where the caller says there is a counter.
+    unsafe {
+        asm!("lock *(u64 *)({counter} + 0) += {more}", counter = in(reg) counter, more = in(reg) more);
+    }
+}
+
 /// Adds one, and says what came of it.
 #[inline(always)]
 pub(crate) fn next(counter: &mut u64) -> u64 {

@@ -20,6 +20,7 @@ mod tables;
 mod types;
 mod values;
 mod verify;
+mod window;
 mod world;
 
 use aya_ebpf::macros::uprobe;
@@ -32,24 +33,29 @@ use map_probe_common::walk::{End, Search};
 
 use crate::scratch::Scratch;
 use crate::values::Values;
+use crate::window::Trap;
 use crate::world::Kernel;
 
 /// A probe site was reached. Sleepable, so that memory the target has not touched yet can be read.
 #[uprobe(sleepable)]
 fn map_probe(ctx: ProbeContext) -> u32 {
     scratch::stay_on_the_threads_stack();
-    let result = scratch::claim().and_then(|scratch| {
-        let result = operation::<false>(&ctx, scratch);
-        scratch::release(scratch);
-        result
-    });
-    if let Err(cause) = result {
-        count::failed(cause);
+    let trap = window::enter();
+    if trap.counts() {
+        let result = scratch::claim().and_then(|scratch| {
+            let result = operation::<false>(&ctx, trap, scratch);
+            scratch::release(scratch);
+            result
+        });
+        if let Err(cause) = result {
+            count::failed(cause);
+        }
     }
+    trap.leave(&ctx);
     0
 }
 
-/// The same, and at a function's returns compares what the runtime found with what the walk found.
+/// The same, and at a function's returns compares what the runtime found with what the walk found. Never in windows.
 #[uprobe(sleepable)]
 fn map_probe_verify(ctx: ProbeContext) -> u32 {
     scratch::stay_on_the_threads_stack();
@@ -58,7 +64,7 @@ fn map_probe_verify(ctx: ProbeContext) -> u32 {
         return 0;
     }
     let result = scratch::claim().and_then(|scratch| {
-        let result = operation::<true>(&ctx, scratch);
+        let result = operation::<true>(&ctx, window::always(), scratch);
         scratch::release(scratch);
         result
     });
@@ -75,7 +81,11 @@ fn empty(_ctx: ProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn operation<const VERIFY: bool>(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
+fn operation<const VERIFY: bool>(
+    ctx: &ProbeContext,
+    trap: Trap,
+    scratch: &mut Scratch,
+) -> Result<(), Cause> {
     Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
@@ -84,7 +94,7 @@ fn operation<const VERIFY: bool>(ctx: &ProbeContext, scratch: &mut Scratch) -> R
     }
     if values.operation.role as u8 == Role::AfterEvacuation as u8 {
         // Most operations here were counted at their first site: an insert that grew its map passes again.
-        let Some(hash) = pending::take(values.goroutine) else {
+        let Some(hash) = pending::take(values.goroutine, trap.window()) else {
             return Ok(());
         };
         values.operation.hash = hash;
@@ -118,13 +128,14 @@ fn operation<const VERIFY: bool>(ctx: &ProbeContext, scratch: &mut Scratch) -> R
             );
             let op = values.operation.op;
             count::operation(typ.block, op, outcome, class, depth)?;
-            places::count(scratch, typ.block, cell(op, outcome, class) as u32, depth);
+            let cell = cell(op, outcome, class);
+            places::count(scratch, typ.block, cell as u32, depth);
             if VERIFY {
                 verify::expect(ctx, scratch, outcome, class)?;
             }
-            Ok(())
+            trap.log(typ.block, cell, depth)
         }
-        End::Deferred => pending::put(values.goroutine, values.operation.hash),
+        End::Deferred => pending::put(values.goroutine, values.operation.hash, trap.window()),
         End::Failed(cause) => {
             info!(
                 ctx,

@@ -2,6 +2,7 @@
 //!
 //! Sizes here are the least that loads; userspace sets those it needs.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use map_probe_common::Site;
@@ -11,7 +12,9 @@ use map_probe_common::quality::CAUSES;
 use map_probe_common::site::MAX_SITES;
 use map_probe_common::verify::{Difference, Verdicts};
 use map_probe_common::walk::{Expected, MapType};
+use map_probe_common::window::Tally;
 
+use crate::pending::Waiting;
 use crate::scratch::{PER_CPU, Scratch};
 
 /// Probe sites, by their cookie. Written by userspace.
@@ -68,11 +71,23 @@ pub(crate) static QUALITY: PerCpuArray<[u64; CAUSES]> = PerCpuArray::with_max_en
 
 /// Goroutines whose operation waits for its map's old bucket to be evacuated. Written here.
 #[map]
-pub(crate) static PENDING: HashMap<u64, u64> = HashMap::with_max_entries(16384, 0);
+pub(crate) static PENDING: HashMap<u64, Waiting> = HashMap::with_max_entries(16384, 0);
 
 /// Memory of operations under way. Used here only.
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(PER_CPU, 0);
+
+/// Whether operations are counted now: a `Gate`. Written by userspace, in its own memory.
+#[map]
+pub(crate) static GATE: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// What traps cost, by CPU. Written here, read by userspace in its own memory.
+#[map]
+pub(crate) static TALLY: Array<Tally> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Operations counted in windows, `LOG_RECORDS` per CPU: each a `Record`. Written here, read by userspace in its own memory.
+#[map]
+pub(crate) static LOG: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Goroutines whose operation has been walked and has not returned. Written here, when verifying.
 #[map]

@@ -54,6 +54,8 @@ pub struct Probe {
     pub format: Format,
     /// Where to; `None`: standard output.
     pub output: Option<PathBuf>,
+    /// By which share of its throughput the target may be slowed down; `None`: every operation is traced.
+    pub bound: Option<f64>,
     /// Where the report goes beside a profile, as JSON; `None`: nowhere.
     pub json: Option<PathBuf>,
     /// How much of the kernel side's own log to show: 0 none, 1 `-v`, 2 `-vv`.
@@ -162,10 +164,11 @@ struct Watch {
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     duration: Option<Duration>,
 
-    /// Bound how much the target is slowed down: `off` traces every operation
+    /// Bound how much the target is slowed down: a share from 0.1% to 100%; `off` traces every operation
     ///
-    /// This version cannot keep a bound yet, so any share like 1% or 0.5% is refused.
-    #[arg(long, value_name = "SHARE|off", default_value = "off", value_parser = values::max_overhead)]
+    /// With a bound, operations are counted in short windows of time, as long and as often as their measured price allows;
+    /// what a target that does few map operations can pay for is all of the time.
+    #[arg(long, value_name = "SHARE|off", default_value = "1%", value_parser = values::max_overhead)]
     max_overhead: MaxOverhead,
 
     #[command(flatten)]
@@ -283,13 +286,6 @@ impl Options {
 
 impl Watch {
     fn probe(self, format: Format, interval: Duration) -> Result<Probe, Failure> {
-        if let MaxOverhead::Percent(percent) = self.max_overhead {
-            let message =
-                format!("--max-overhead {percent}%: this version cannot keep a bound yet");
-            return Err(Failure::new(Status::Usage, message).hint(
-                "give --max-overhead off to trace every operation, at about 0.4 to 1 µs each",
-            ));
-        }
         let target = target(self.pid, self.command)?;
         Ok(Probe {
             target,
@@ -298,6 +294,10 @@ impl Watch {
             format,
             output: None,
             json: None,
+            bound: match self.max_overhead {
+                MaxOverhead::Off => None,
+                MaxOverhead::Percent(percent) => Some(percent / 100.0),
+            },
             verbosity: self.verbose.min(2),
             assumptions: self.assumptions,
             wanted: self.who.wanted(),

@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` follows one operation from the trap to the screen through these modules.
 
 pub mod bench;
+pub mod budget;
 pub mod cli;
 mod dashboard;
 pub mod error;
@@ -21,3 +22,4 @@ pub mod sites;
 pub mod target;
 pub mod verify;
 pub mod wanted;
+mod watching;

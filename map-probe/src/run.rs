@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::bench;
+use crate::budget::{Account, Told};
 use crate::cli::{Bench, Probe, Target};
 use crate::dashboard::{Live, Wish};
 use crate::error::{Failure, Status};
@@ -19,12 +20,13 @@ use crate::kernel_log::KernelLog;
 use crate::messages::say;
 use crate::output::{Emitter, Format};
 use crate::own;
-use crate::probe::{Attached, CommandOutput, Held, Program};
+use crate::probe::{CommandOutput, Held, Program};
 use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::ranked::Ranking;
 use crate::report::words;
 use crate::session::Session;
+use crate::watching::{Reading, Watching};
 
 /// Probes as the command line asks.
 ///
@@ -48,14 +50,9 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         Target::Pid(_) => None,
     };
     let pid = pid(&request.target, command.as_ref());
-    let program = if request.bench.is_some() {
-        Program::Empty
-    } else {
-        Program::Walk
-    };
     let mut session = Session::prepare(
         pid,
-        program,
+        program(request),
         request.verbosity,
         request.assumptions.assume_go,
         &request.wanted,
@@ -65,12 +62,14 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     }
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
-    let attached = attach(&session, request.bench.as_ref())?;
+    let mut watching = attach(&session, request)?;
     let start = Instant::now();
     let mut progress = Progress::new(session.info(), SystemTime::now(), request);
-    announce(&progress.target);
+    if let Watching::All(_) = watching {
+        announce(&progress.target);
+    }
     let mut live =
-        Live::start(with_dashboard.then(|| progress.whole(Counts::default(), Duration::ZERO)))?;
+        Live::start(with_dashboard.then(|| progress.whole(&Reading::default(), Duration::ZERO)))?;
     emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
@@ -94,19 +93,23 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
                 live.messages()?;
                 continue;
             }
+            opened = watching.opens() => {
+                opened?;
+                announce(&progress.target);
+                live.messages()?;
+                continue;
+            }
             wish = live.input() => match wish? {
                 Wish::GoOn => continue,
                 Wish::End => break,
             },
             _ = ticks.tick() => {}
         }
-        let counts = session.read()?;
+        let reading = watching.read(&mut session)?;
         progress.target = session.info();
         let seconds = start.elapsed();
-        let run = live
-            .is_on()
-            .then(|| progress.whole(counts.clone(), seconds));
-        let report = progress.interval(counts, seconds);
+        let report = progress.interval(&reading, seconds);
+        let run = live.is_on().then(|| progress.whole(&reading, seconds));
         live.show(&report, run)?;
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
@@ -114,13 +117,13 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     }
     let seconds = start.elapsed();
     // Returns when no program runs any more: what is read then is all there is.
-    drop(attached);
-    let counts = session.read()?;
+    watching.end();
+    let reading = watching.read(&mut session)?;
     progress.target = session.info();
     log.flush();
+    let interval = progress.interval(&reading, seconds);
     if target_ended && live.is_on() {
-        let run = progress.whole(counts.clone(), seconds);
-        live.show(&progress.interval(counts.clone(), seconds), Some(run))?;
+        live.show(&interval, Some(progress.whole(&reading, seconds)))?;
         live.target_ended()?;
         tokio::select! {
             () = signals.any() => {}
@@ -131,11 +134,11 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     // The screen is for the report again.
     drop(live);
     // A text reader who has seen no interval does not need one that is the whole run.
-    if progress.reported || request.format != Format::Text {
+    if progress.intervals > 1 || request.format != Format::Text {
         // A reader who is gone is told nothing more, by `finish` either.
-        let _ = emitter.interval(&progress.interval(counts.clone(), seconds))?;
+        let _ = emitter.interval(&interval)?;
     }
-    emitter.finish(&progress.whole(counts, seconds))?;
+    emitter.finish(&progress.whole(&reading, seconds))?;
     take_leave(command, written);
     Ok(())
 }
@@ -156,10 +159,23 @@ fn pid(target: &Target, command: Option<&Held>) -> u32 {
     }
 }
 
-fn attach(session: &Session, bench: Option<&Bench>) -> Result<Attached, Failure> {
-    match bench {
-        Some(Bench::EmptyAt(address)) => session.attach_at_address(*address),
-        Some(Bench::Empty | Bench::Attach(_)) | None => session.attach(),
+fn program(request: &Probe) -> Program {
+    match (&request.bench, request.bound) {
+        (Some(_), _) => Program::Empty,
+        (None, Some(_)) => Program::Windows,
+        (None, None) => Program::Walk,
+    }
+}
+
+fn attach(session: &Session, request: &Probe) -> Result<Watching, Failure> {
+    match (&request.bench, request.bound) {
+        (Some(Bench::EmptyAt(address)), _) => {
+            session.attach_at_address(*address).map(Watching::All)
+        }
+        (None, Some(bound)) => Watching::windows(session.reattach()?, bound),
+        (Some(Bench::Empty | Bench::Attach(_)), _) | (None, None) => {
+            session.attach().map(Watching::All)
+        }
     }
 }
 
@@ -221,10 +237,12 @@ struct Progress {
     ranking: Ranking,
     started: SystemTime,
     counts: Counts,
+    /// What was taken in windows, if there are any.
+    account: Option<Account>,
     until: Duration,
     /// Our own CPU time at the last report.
     cpu: Duration,
-    reported: bool,
+    intervals: u64,
 }
 
 impl Progress {
@@ -235,50 +253,50 @@ impl Progress {
             filters: request.wanted.filters(),
             ranking: request.ranking,
             counts: Counts::default(),
+            account: request.bound.map(Account::new),
             until: Duration::ZERO,
             cpu: own::cpu_time(),
-            reported: false,
+            intervals: 0,
         }
     }
 
     /// The report of the time since the last one.
-    fn interval(&mut self, counts: Counts, until: Duration) -> Report {
+    fn interval(&mut self, reading: &Reading, until: Duration) -> Report {
         let cpu = own::cpu_time();
         let length = until.saturating_sub(self.until);
         let spent = cpu.saturating_sub(self.cpu);
-        let report = self.report(counts.since(&self.counts), (length, until), spent, false);
+        let counts = reading.counts.since(&self.counts);
+        let seconds = length.as_secs_f64();
+        let told = match &mut self.account {
+            Some(account) => account.interval(&reading.taken, counts, &reading.names, seconds),
+            None => everything(counts, seconds),
+        };
         self.cpu = cpu;
-        self.counts = counts;
+        self.counts = reading.counts.clone();
         self.until = until;
-        self.reported = true;
-        report
+        self.intervals += 1;
+        self.report(told, (length, until), spent, false)
     }
 
-    fn whole(&self, counts: Counts, until: Duration) -> Report {
-        self.report(counts, (until, until), own::cpu_time(), true)
+    /// The report of the whole run, after that of its last interval.
+    fn whole(&self, reading: &Reading, until: Duration) -> Report {
+        let seconds = until.as_secs_f64();
+        let told = match &self.account {
+            Some(account) => account.whole(reading.counts.clone(), &reading.names, seconds),
+            None => everything(reading.counts.clone(), seconds),
+        };
+        self.report(told, (until, until), own::cpu_time(), true)
     }
 
     /// `cpu` is our own time for it: for the whole run all since our start, so that getting ready is in it.
     fn report(
         &self,
-        mut counts: Counts,
+        mut told: Told,
         (length, until): (Duration, Duration),
         cpu: Duration,
         is_final: bool,
     ) -> Report {
-        let cost = Cost {
-            windows: 1,
-            traps: counts
-                .operations
-                .total()
-                .saturating_add(counts.quality.missing()),
-            ns_per_trap: None,
-            slowdown: None,
-            bound: None,
-            cpu_seconds: cpu.as_secs_f64(),
-            resident_bytes: own::resident_bytes(),
-        };
-        self.ranking.apply(&mut counts);
+        self.ranking.apply(&mut told.counts);
         Report {
             target: self.target.clone(),
             filters: self.filters.clone(),
@@ -287,17 +305,39 @@ impl Progress {
             started: self.started,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),
-            attached_seconds: length.as_secs_f64(),
+            attached_seconds: told.attached_seconds,
             // Lookups on small maps end before they reach a probe, in every version supported.
             small_counted: false,
             mode: Mode::Trace,
-            cost: Some(cost),
-            counts,
+            cost: Some(Cost {
+                cpu_seconds: cpu.as_secs_f64(),
+                resident_bytes: own::resident_bytes(),
+                ..told.cost
+            }),
+            counts: told.counts,
         }
     }
 }
 
-/// The line that says: from now on every operation is counted.
+/// What is told of a time in which every operation was traced.
+fn everything(counts: Counts, seconds: f64) -> Told {
+    let missing = counts.quality.missing();
+    Told {
+        attached_seconds: seconds,
+        cost: Cost {
+            windows: 1,
+            traps: counts.operations.total().saturating_add(missing),
+            ns_per_trap: None,
+            slowdown: None,
+            bound: None,
+            cpu_seconds: 0.0,
+            resident_bytes: 0,
+        },
+        counts,
+    }
+}
+
+/// The line that says: from now on operations are counted.
 pub(crate) fn announce(target: &TargetInfo) {
     let TargetInfo {
         pid,

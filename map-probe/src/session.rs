@@ -3,17 +3,23 @@
 mod verifying;
 
 use std::cell::OnceCell;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use map_probe_common::Site;
 use map_probe_common::counts::Shape;
 use map_probe_common::options::Options;
+use map_probe_common::window::COOKIE_KIND_SHIFT;
 
 pub use verifying::Lie;
 
+use crate::budget::TypeNames;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
-use crate::probe::{Attached, Counters, Loaded, Names, Placed, Program, Tables};
+use crate::probe::{
+    Attached, Calibration, Counters, Loaded, Names, Placed, Program, Tables, WindowMemory,
+    calibrate, internal,
+};
 use crate::report::model::{Counts, Frame, Frames, TargetInfo};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
 use crate::wanted::Wanted;
@@ -75,7 +81,7 @@ impl Session {
         }
         let verifying = match program {
             Program::Verify => Some(Verifying::plan(&binary, &planned, bias, process.exe())?),
-            Program::Walk | Program::Empty => None,
+            Program::Walk | Program::Windows | Program::Empty => None,
         };
         let mut layout = binary.maps().layout;
         if let Some(lie) = lie {
@@ -127,14 +133,45 @@ impl Session {
     /// # Errors
     /// The target ended, or the kernel refuses.
     pub fn attach(&self) -> Result<Attached, Failure> {
+        self.attach_at(&self.placed()?)
+    }
+
+    /// What it takes to put the probes in place again and again, apart from this session.
+    ///
+    /// # Errors
+    /// The kernel side was not loaded as [`Program::Windows`], or as [`Session::attach`].
+    pub fn reattach(&self) -> Result<Reattach, Failure> {
+        self.start.get_or_init(Instant::now);
+        let program = self.loaded.program().try_clone_to_owned();
+        Ok(Reattach {
+            program: program.map_err(internal)?,
+            path: self.process.exe_link(),
+            // Lookups, which are first in every list, are likely the busiest, and so to come last.
+            placed: self.placed()?.into_iter().rev().collect(),
+            pid: self.process.pid(),
+            memory: WindowMemory::new(&self.loaded)?,
+            calibration: match self.loaded.empty() {
+                Some(empty) => calibrate(empty)?,
+                None => return Err(internal("no program to measure traps with")),
+            },
+        })
+    }
+
+    /// The sites of the operations that are wanted.
+    fn placed(&self) -> Result<Vec<Placed>, Failure> {
         let mut placed = Vec::new();
-        for (cookie, site) in (0..).zip(sites(&self.planned)) {
+        for (index, site) in (0..).zip(sites(&self.planned)) {
             if !site.site.op().is_some_and(|op| self.wanted.op(op)) {
                 continue;
             }
+            let kind: u64 = match site.cost {
+                plan::Cost::Nop5 => 0,
+                plan::Cost::Emulated => 1,
+                plan::Cost::SingleStepped => 2,
+            };
             placed.push(Placed {
                 offset: self.file_offset(site.address)?,
-                cookie,
+                cookie: kind << COOKIE_KIND_SHIFT | index,
             });
         }
         if placed.is_empty() {
@@ -143,7 +180,7 @@ impl Session {
             return Err(Failure::new(Status::NotProbeable, message)
                 .hint("`map-probe sites BINARY` lists what it has; give others with --op"));
         }
-        self.attach_at(&placed)
+        Ok(placed)
     }
 
     /// Puts a single probe at a linked address. For `cargo xtask bench`.
@@ -169,7 +206,7 @@ impl Session {
             .hint("start it under map-probe instead: map-probe -- COMMAND"));
         }
         Attached::new(
-            &self.loaded,
+            self.loaded.program(),
             &self.process.exe_link(),
             placed,
             self.process.pid(),
@@ -214,6 +251,12 @@ impl Session {
         counters.read(loaded, &mut names, now)
     }
 
+    /// The names of types as records of windows have them, as of the last [`Session::read`].
+    #[must_use]
+    pub fn type_names(&self) -> &TypeNames {
+        self.counters.type_names()
+    }
+
     /// The target as reports name it, with the libraries that were there at the last [`Session::read`].
     #[must_use]
     pub fn info(&self) -> TargetInfo {
@@ -248,6 +291,33 @@ impl Session {
                 .push((files, "they were not looked at".to_owned()));
         }
         info
+    }
+}
+
+/// Everything needed to put probes in place again and again.
+#[derive(Debug)]
+pub struct Reattach {
+    /// The program.
+    pub program: OwnedFd,
+    /// The target's executable.
+    pub path: String,
+    /// The probe sites, those first that are put in place first.
+    pub placed: Vec<Placed>,
+    /// The target.
+    pub pid: u32,
+    /// The kernel side's memory for windows.
+    pub memory: WindowMemory,
+    /// What traps cost on this machine.
+    pub calibration: Calibration,
+}
+
+impl Reattach {
+    /// Puts the probes in place.
+    ///
+    /// # Errors
+    /// The target ended, or the kernel refuses.
+    pub fn attach(&self) -> Result<Attached, Failure> {
+        Attached::new(self.program.as_fd(), &self.path, &self.placed, self.pid)
     }
 }
 

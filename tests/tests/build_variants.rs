@@ -290,7 +290,14 @@ fn a_plugin_is_reported_as_not_covered() -> Result<()> {
         let plugin = go::fixture("library", go, Variant::Plugin)?;
         let host = go::fixture("plugin_host", go, Variant::Cgo)?;
         let mut target = Target::spawn(Command::new(host).arg(&plugin))?;
-        let mut profiler = Profiler::start(&["--format", "json", "--pid", &target.pid()])?;
+        let mut profiler = Profiler::start(&[
+            "--max-overhead",
+            "off",
+            "--format",
+            "json",
+            "--pid",
+            &target.pid(),
+        ])?;
         profiler.wait_attached()?;
         target.begin()?;
         target.wait_done()?;

@@ -82,8 +82,17 @@ fn attached_is_said_once_and_on_standard_error() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let ended =
-        profiler::run(&["--format", "json", "--", &fixture()?, "-workload", "small"])?.success()?;
+    let ended = profiler::run(&[
+        "--max-overhead",
+        "off",
+        "--format",
+        "json",
+        "--",
+        &fixture()?,
+        "-workload",
+        "small",
+    ])?
+    .success()?;
     let lines = |text: &str| {
         text.lines()
             .filter(|line| line.starts_with("attached"))
@@ -111,6 +120,8 @@ fn a_command_that_fails_is_still_reported() -> Result<()> {
     let output = directory.path().join("report.json");
     let path = output.to_str().context("a path")?;
     profiler::run(&[
+        "--max-overhead",
+        "off",
         "--format",
         "json",
         "--output",

@@ -98,6 +98,8 @@ fn an_output_file_holds_the_report_and_standard_output_nothing() -> Result<()> {
     let output = output.to_str().context("a path")?;
     let target = Target::waiting(Go::V1_27, &[])?;
     let ended = profiler::run(&[
+        "--max-overhead",
+        "off",
         "--format",
         "ndjson",
         "--interval",
@@ -164,7 +166,15 @@ fn without_a_terminal_the_format_is_text() -> Result<()> {
     }
     let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
     let fixture = fixture.to_str().context("a path")?;
-    let ended = profiler::run(&["--", fixture, "-workload", "direct"])?.success()?;
+    let ended = profiler::run(&[
+        "--max-overhead",
+        "off",
+        "--",
+        fixture,
+        "-workload",
+        "direct",
+    ])?
+    .success()?;
     let report = ended.stdout.replace(r#"{"go":"#, "");
     ensure!(
         report.contains("lookup"),

@@ -191,7 +191,15 @@ fn a_recording_that_is_killed_leaves_nothing_half_written() -> Result<()> {
     std::fs::write(&profile, "from before")?;
     let target = Target::waiting(Go::V1_27, &[])?;
     let output = profile.to_str().context("a path")?;
-    let mut profiler = Profiler::start(&["record", "--pid", &target.pid(), "-o", output])?;
+    let mut profiler = Profiler::start(&[
+        "record",
+        "--max-overhead",
+        "off",
+        "--pid",
+        &target.pid(),
+        "-o",
+        output,
+    ])?;
     profiler.wait_attached()?;
     drop(profiler);
     ensure!(std::fs::read(&profile)? == b"from before");

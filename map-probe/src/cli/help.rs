@@ -15,7 +15,8 @@ Examples:
   map-probe --pid 4711                             the live dashboard; ? in it explains its keys
   map-probe --pid 4711 --format text               a block of text a second, until Ctrl-C
   map-probe --pid 4711 --duration 10s --format json --output report.json
-  map-probe --format ndjson -- ./server -port 80   from its first map operation on
+  map-probe --max-overhead off --format ndjson -- ./server -port 80
+                                                   every operation, from the first on
   map-probe record --pid 4711 --duration 30s -o maps.pb.gz   for go tool pprof
   map-probe sites ./server                         what would be probed; needs no root
   map-probe verify --pid 4711                      check for 5 s that map-probe finds what Go finds
@@ -64,7 +65,16 @@ What it remembers:
   1.6 MB for each further CPU, and at most 128 MB.
 
 What it costs:
-  The target pays for each map operation while the probes are attached: about 0.4 to 1 µs,
-  more where chains are deep or keys long.
-  A program that does little but map operations becomes several times slower, so mind what
-  you attach it to. Nothing is left behind: when map-probe ends, the target is as fast as ever.";
+  At most what --max-overhead says: 1% of the target's throughput by default, whatever it does.
+  Probes are in place in windows of time, at random, as long and as often as their measured
+  price allows; a target that does few map operations is watched all the time. The price is at
+  the end of every report.
+  count      operations seen in windows
+  depth      its distribution is that of all operations: each one seen counts as many as it
+             stands for. With 95% certainty each number lies in the interval beside it.
+  per s      of all operations, where that can be told; \"estimated\" in a JSON report
+  A command gets its first window after a while (0.1 s at 1%); one that ends before has no counts.
+
+  --max-overhead off traces every operation: 0.4 to 1 µs each, more where chains are deep or
+  keys long. A program that does little but map operations becomes many times slower then.
+  Nothing is left behind: when map-probe ends, the target is as fast as ever.";

@@ -1,10 +1,9 @@
 //! Puts the program at the target's sites, and takes it away again.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::bpf;
-use super::load::Loaded;
 use super::refusal::{internal, not_permitted};
 use crate::error::{Failure, Status};
 
@@ -13,7 +12,7 @@ use crate::error::{Failure, Status};
 pub struct Placed {
     /// Offset in the file, in bytes.
     pub offset: u64,
-    /// What the program is told there: the site's index.
+    /// What the program is told there: the site's index, and the kind of its instruction.
     pub cookie: u64,
 }
 
@@ -24,15 +23,20 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Puts the program at all sites of `path`, a file that process `pid` runs, for that process alone.
+    /// Puts a program at all sites of `path`, a file that process `pid` runs, for that process alone.
     ///
     /// # Errors
     /// Not permitted, no such process any more, or a kernel without `uprobe_multi`.
-    pub fn new(loaded: &Loaded, path: &str, sites: &[Placed], pid: u32) -> Result<Self, Failure> {
+    pub fn new(
+        program: BorrowedFd<'_>,
+        path: &str,
+        sites: &[Placed],
+        pid: u32,
+    ) -> Result<Self, Failure> {
         let file = CString::new(path).map_err(internal)?;
         let (offsets, cookies): (Vec<_>, Vec<_>) =
             sites.iter().map(|site| (site.offset, site.cookie)).unzip();
-        bpf::link_uprobes(loaded.program.as_fd(), &file, &offsets, &cookies, pid)
+        bpf::link_uprobes(program, &file, &offsets, &cookies, pid)
             .map(|link| Self { _link: link })
             .map_err(|error| match error.raw_os_error() {
                 Some(libc::ESRCH | libc::ENOENT | libc::EBADF) => Failure::new(

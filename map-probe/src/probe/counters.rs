@@ -16,6 +16,7 @@ use map_probe_common::walk::MapType;
 use super::load::Loaded;
 use super::maps::Maps;
 use super::refusal::internal;
+use crate::budget::TypeNames;
 use crate::error::Failure;
 use crate::report::counts::{Counts, Frames, MapRows, Quality, Rows};
 use crate::report::who;
@@ -43,6 +44,8 @@ pub struct Counters {
     maps: Maps,
     /// Blocks of types that the kernel side has been told to leave out.
     left_out: HashSet<u32>,
+    /// The names of the blocks' types at the last reading.
+    type_names: TypeNames,
 }
 
 impl Counters {
@@ -58,6 +61,7 @@ impl Counters {
             stacks: HashMap::new(),
             maps: Maps::default(),
             left_out: HashSet::new(),
+            type_names: TypeNames::new(),
         }
     }
 
@@ -89,8 +93,16 @@ impl Counters {
             })?;
         }
         readings.types = read_types(loaded).map_err(internal)?;
-        let typ = self.name_types(loaded, &readings.types, names)?;
-        Ok(self.counts(readings, &typ, names, now))
+        let names_of = self.name_types(loaded, &readings.types, names)?;
+        let counts = self.counts(readings, &names_of, names, now);
+        self.type_names = names_of;
+        Ok(counts)
+    }
+
+    /// The names of types by the number of their counters, as of the last reading; unknown ones are left out.
+    #[must_use]
+    pub fn type_names(&self) -> &TypeNames {
+        &self.type_names
     }
 
     /// The names of the blocks' types. What is not wanted the kernel side leaves out from now on.
@@ -99,8 +111,8 @@ impl Counters {
         loaded: &Loaded,
         types: &Types,
         names: &mut dyn Names,
-    ) -> Result<HashMap<u32, String>, Failure> {
-        let mut by_block = HashMap::new();
+    ) -> Result<TypeNames, Failure> {
+        let mut by_block = TypeNames::new();
         let mut unwanted = Vec::new();
         for (block, typ) in &types.of_block {
             let name = self.types.entry(*typ).or_insert_with(|| names.typ(*typ));
@@ -118,7 +130,7 @@ impl Counters {
     fn counts(
         &mut self,
         mut readings: Readings,
-        names_of: &HashMap<u32, String>,
+        names_of: &TypeNames,
         names: &mut dyn Names,
         now: Duration,
     ) -> Counts {
@@ -182,7 +194,7 @@ impl Counters {
         &mut self,
         counts: &mut Counts,
         no_map: &Rows,
-        names_of: &HashMap<u32, String>,
+        names_of: &TypeNames,
         names: &mut dyn Names,
         now: Duration,
     ) {

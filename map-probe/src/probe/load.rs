@@ -8,6 +8,7 @@ use aya::maps::{Map, MapData};
 use map_probe_common::counts::{Block, FIRST_TYPE_BLOCK};
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
 use map_probe_common::options::{MAPS, Options, SITES, STACKS};
+use map_probe_common::window::LOG_RECORDS;
 use map_probe_common::{Layout, Site};
 
 use super::refusal::{Missing, internal, not_created};
@@ -33,6 +34,8 @@ const STACKS_MET: usize = 16_384;
 pub enum Program {
     /// The one that walks and counts.
     Walk,
+    /// The same, counting in windows of time only, and what it costs.
+    Windows,
     /// The same, which then compares with what the runtime returns.
     Verify,
     /// One that does nothing: what a trap costs by itself.
@@ -58,6 +61,8 @@ pub struct Tables {
 #[derive(Debug)]
 pub struct Loaded {
     pub(super) program: OwnedFd,
+    /// The one that does nothing, if there are windows: to measure what a trap costs.
+    pub(super) empty: Option<OwnedFd>,
     pub(super) maps: HashMap<String, Map>,
 }
 
@@ -67,6 +72,7 @@ impl Loaded {
     /// # Errors
     /// Not permitted, or a kernel that lacks something.
     pub fn new(tables: &Tables, program: Program, verbosity: u8) -> Result<Self, Failure> {
+        let windowed = program == Program::Windows;
         let (steps, programs) = equality(&tables.equal);
         let mut object = aya_obj::Object::parse(OBJECT).map_err(internal)?;
         let level = [log_level(verbosity)];
@@ -74,12 +80,16 @@ impl Loaded {
             .patch_map_data(HashMap::from([
                 ("AYA_LOG_LEVEL", (&level[..], true)),
                 ("LAYOUT", (bytes_of(&tables.layout), true)),
+                ("WINDOWED", (bytes_of(&u32::from(windowed)), true)),
                 ("OPTIONS", (bytes_of(&tables.options), true)),
             ]))
             .map_err(internal)?;
         let asked = |what| tables.options.count & what != 0;
         let blocks = FIRST_TYPE_BLOCK as usize + type_blocks(nr_cpus()?);
+        let cpus = if windowed { nr_cpus()? } else { 1 };
         let mut sizes = HashMap::from([
+            ("TALLY", cpus),
+            ("LOG", cpus * LOG_RECORDS as usize),
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
             ("COUNTS", blocks),
@@ -111,13 +121,34 @@ impl Loaded {
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
         fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
+        let empty = if windowed {
+            Some(program::load(&object, Program::Empty, verbosity)?)
+        } else {
+            None
+        };
         let program = program::load(&object, program, verbosity)?;
         // Maps of kinds that aya has no type for (constants) are kept alive by the program.
         let maps = maps
             .into_iter()
             .filter_map(|(name, data)| Some((name, Map::from_map_data(data).ok()?)))
             .collect();
-        Ok(Self { program, maps })
+        Ok(Self {
+            program,
+            empty,
+            maps,
+        })
+    }
+
+    /// The program, to attach it.
+    #[must_use]
+    pub fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// The program that does nothing; `None` unless there are windows.
+    #[must_use]
+    pub fn empty(&self) -> Option<BorrowedFd<'_>> {
+        self.empty.as_ref().map(AsFd::as_fd)
     }
 
     /// Reads a hash table of the kernel side.

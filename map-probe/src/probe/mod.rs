@@ -10,11 +10,17 @@ mod load;
 mod maps;
 mod program;
 mod refusal;
+mod trap_cost;
 mod verdicts;
+mod window;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
 pub use command_output::CommandOutput;
 pub use counters::{Counters, Names};
+pub(crate) use refusal::internal;
+
 pub use load::{Loaded, Program, Tables};
+pub use trap_cost::{Calibration, calibrate};
 pub use verdicts::{Verified, read as read_verdicts};
+pub use window::WindowMemory;

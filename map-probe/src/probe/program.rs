@@ -26,7 +26,7 @@ pub(super) fn load(
     verbosity: u8,
 ) -> Result<OwnedFd, Failure> {
     let name = match program {
-        Program::Walk => "map_probe",
+        Program::Walk | Program::Windows => "map_probe",
         Program::Verify => "map_probe_verify",
         Program::Empty => "empty",
     };

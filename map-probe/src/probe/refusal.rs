@@ -74,7 +74,7 @@ fn is_older(release: &str, version: (u32, u32)) -> bool {
 }
 
 /// A failure that nobody but a developer of map-probe can mend.
-pub(super) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
     Failure::new(Status::Internal, "cannot load map-probe's kernel side")
         .caused_by(error)
         .hint("this is a bug in map-probe, or the system is out of memory: please report it")

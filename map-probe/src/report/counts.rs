@@ -6,6 +6,7 @@ use std::time::Duration;
 use map_probe_common::op::{Class, Op, Outcome};
 use map_probe_common::quality::{ALL, CAUSES, Cause};
 
+use super::estimates::Estimates;
 use super::who;
 
 /// Exact counts by depth: `depth -> operations`. Depths start at 1.
@@ -161,7 +162,7 @@ pub struct MapSize {
 }
 
 /// Everything counted in one window of time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
     /// The whole process.
     pub operations: Rows,
@@ -175,6 +176,8 @@ pub struct Counts {
     pub by_stack: Vec<SiteRows>,
     /// Operations that are in no row, by cause.
     pub quality: Quality,
+    /// Where only the operations of windows of time were seen: what that says of all of them.
+    pub estimates: Option<Estimates>,
 }
 
 impl Counts {
@@ -238,6 +241,8 @@ impl Counts {
         });
         let operations = self.operations.since(&earlier.operations);
         Self {
+            // Of an interval by itself.
+            estimates: None,
             quality: self.quality.since(&earlier.quality),
             by_type: Self::of_types(types, Quality::default()).by_type,
             by_map: who::maps_since(&self.by_map, &earlier.by_map, &operations),

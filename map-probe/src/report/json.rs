@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::model::{
-    Cost, Depths, MapRows, Mode, Quality, Report, RowKey, Rows, SiteRows, TargetInfo,
+    Cost, Depths, Estimate, Estimates, MapRows, Mode, Quality, Report, RowKey, Rows, SiteRows,
+    TargetInfo,
 };
 use super::summary::{self, Summary};
 use super::words;
@@ -89,6 +90,9 @@ struct Window {
     seconds: f64,
     attached_seconds: f64,
     until_seconds: f64,
+    /// Where only the operations of windows of time were seen: how many windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<u64>,
     mode: &'static str,
     small_counted: bool,
 }
@@ -153,7 +157,7 @@ impl<'a> OfMap<'a> {
             first_seen: map.first_seen.as_secs_f64(),
             last_seen: map.last_seen.as_secs_f64(),
             excess: map.rows.excess(),
-            operations: rows(&map.rows),
+            operations: rows(&map.rows, None),
         }
     }
 }
@@ -194,7 +198,7 @@ impl<'a> OfSite<'a> {
             line: first.map(|frame| frame.line),
             r#type: site.typ.as_deref(),
             excess: site.rows.excess(),
-            operations: rows(&site.rows),
+            operations: rows(&site.rows, None),
             frames,
         }
     }
@@ -205,8 +209,31 @@ struct Row {
     op: &'static str,
     outcome: &'static str,
     class: &'static str,
+    /// Operations seen.
     count: u64,
+    /// Of all operations of the process, seen or not, where only those of windows of time were seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
+    /// All operations, where only those of windows of time were seen; not there where that would be a guess.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated: Option<Estimated>,
     depth: Depth,
+}
+
+#[derive(Serialize)]
+struct Estimated {
+    operations: f64,
+    ci: [f64; 2],
+}
+
+/// Between which two values each number lies, with a probability of 95%.
+#[derive(Serialize)]
+struct Intervals {
+    mean: [f64; 2],
+    p50: [u32; 2],
+    p90: [u32; 2],
+    p99: [u32; 2],
+    p999: [u32; 2],
 }
 
 #[derive(Serialize)]
@@ -217,6 +244,9 @@ struct Depth {
     p99: u32,
     p999: u32,
     max: u32,
+    /// Where only the operations of windows of time were seen; not there if there were too few windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ci: Option<Intervals>,
     histogram: Vec<Bucket>,
 }
 
@@ -271,6 +301,11 @@ impl<'a> Document<'a> {
                 seconds: report.seconds,
                 attached_seconds: report.attached_seconds,
                 until_seconds: report.until_seconds,
+                windows: counts
+                    .estimates
+                    .as_ref()
+                    .and(report.cost)
+                    .map(|cost| cost.windows),
                 mode: match report.mode {
                     Mode::Trace => "trace",
                     Mode::Sample => "sample",
@@ -284,12 +319,12 @@ impl<'a> Document<'a> {
                 torn,
                 truncated,
             },
-            operations: rows(&counts.operations),
+            operations: rows(&counts.operations, counts.estimates.as_ref()),
             by_type: by_type
                 .map(|of_type| OfType {
                     r#type: of_type.name.as_deref(),
                     excess: of_type.rows.excess(),
-                    operations: rows(&of_type.rows),
+                    operations: rows(&of_type.rows, None),
                 })
                 .collect(),
             by_map: shown(&counts.by_map, report, OfMap::of),
@@ -328,13 +363,16 @@ fn shown<'a, T, U>(list: &'a [T], report: &Report, of: impl Fn(&'a T) -> U) -> V
     report.ranking.shown(list).iter().map(of).collect()
 }
 
-fn rows(rows: &Rows) -> Vec<Row> {
+fn rows(rows: &Rows, estimates: Option<&Estimates>) -> Vec<Row> {
     let rows = rows.0.iter();
-    rows.filter_map(|(kind, depths)| row(*kind, depths))
-        .collect()
+    rows.filter_map(|(kind, depths)| {
+        let estimate = estimates.and_then(|estimates| estimates.0.get(kind));
+        row(*kind, depths, estimate)
+    })
+    .collect()
 }
 
-fn row((op, outcome, class): RowKey, depths: &Depths) -> Option<Row> {
+fn row((op, outcome, class): RowKey, depths: &Depths, estimate: Option<&Estimate>) -> Option<Row> {
     let Summary {
         count,
         mean,
@@ -351,6 +389,13 @@ fn row((op, outcome, class): RowKey, depths: &Depths) -> Option<Row> {
         outcome: words::outcome(op, outcome),
         class: words::class(class),
         count,
+        share: estimate.map(|estimate| estimate.share),
+        estimated: estimate
+            .and_then(|estimate| estimate.operations)
+            .map(|(operations, range)| Estimated {
+                operations,
+                ci: [range.low, range.high],
+            }),
         depth: Depth {
             mean,
             p50,
@@ -358,8 +403,21 @@ fn row((op, outcome, class): RowKey, depths: &Depths) -> Option<Row> {
             p99,
             p999,
             max,
+            ci: estimate.and_then(intervals),
             histogram: histogram.collect(),
         },
+    })
+}
+
+fn intervals(estimate: &Estimate) -> Option<Intervals> {
+    let mean = estimate.mean?;
+    let [p50, p90, p99, p999] = estimate.quantiles?.map(|range| [range.low, range.high]);
+    Some(Intervals {
+        mean: [mean.low, mean.high],
+        p50,
+        p90,
+        p99,
+        p999,
     })
 }
 
@@ -507,6 +565,31 @@ mod tests {
             "profiler": {"cpu_seconds": 0.05, "resident_bytes": 12_345_678},
         });
         assert_eq!(document["cost"], expected);
+    }
+
+    #[test]
+    fn rows_of_windows_have_estimates_where_they_are_no_guesses() {
+        let mut report = sample::report();
+        report.counts.estimates = Some(sample::estimates());
+        report.cost = Some(sample::cost());
+        let document: Value = serde_json::from_str(&line(&report)).expect("JSON");
+        assert_eq!(document["window"]["windows"], 200);
+        let hit = &document["operations"][0];
+        let expected = json!({"operations": 5e8, "ci": [4.5e8, 5.5e8]});
+        assert_eq!(hit["estimated"], expected);
+        assert_eq!(hit["share"], 0.75);
+        let expected = json!({
+            "mean": [1.05, 1.07], "p50": [1, 1], "p90": [1, 1], "p99": [2, 3], "p999": [4, 20],
+        });
+        assert_eq!(hit["depth"]["ci"], expected);
+        let miss = &document["operations"][2];
+        assert_eq!(miss["op"], "lookup");
+        assert!(miss.get("estimated").is_none() && miss["depth"].get("ci").is_none());
+        assert!(
+            document["by_type"][0]["operations"][0]
+                .get("estimated")
+                .is_none()
+        );
     }
 
     #[test]

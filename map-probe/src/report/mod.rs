@@ -3,6 +3,7 @@
 pub mod about;
 pub mod counts;
 pub mod csv;
+pub mod estimates;
 pub mod hlog;
 pub mod json;
 pub mod model;

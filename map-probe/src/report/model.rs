@@ -7,6 +7,7 @@ use super::ranked::Ranking;
 pub use super::counts::{
     Counts, Depths, Frame, Frames, MapRows, MapSize, Quality, RowKey, Rows, SiteRows, TypeRows,
 };
+pub use super::estimates::{Estimate, Estimates, Range};
 
 /// The target as a report names it.
 #[derive(Clone, Debug)]
@@ -91,6 +92,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// Operations per second of one row of the whole process, as [`Report::per_second`].
+    #[must_use]
+    pub fn row_per_second(&self, row: RowKey, count: u64) -> Option<f64> {
+        let Some(estimates) = &self.counts.estimates else {
+            return self.per_second(count);
+        };
+        let (operations, _) = estimates.0.get(&row)?.operations?;
+        (self.seconds > 0.0).then(|| operations / self.seconds)
+    }
+
     /// The share of the time in which probes were attached, from 0 to 1.
     #[must_use]
     pub fn attached_share(&self) -> f64 {
@@ -101,9 +112,16 @@ impl Report {
         }
     }
 
-    /// A count as operations per second of attached time; `None` without any.
+    /// A count as operations per second of attached time; `None` without any. Where only the operations of windows were
+    /// seen, as those of the whole time; `None` where that would be a guess.
     #[must_use]
     pub fn per_second(&self, operations: u64) -> Option<f64> {
+        if let Some(estimates) = &self.counts.estimates {
+            let seen = self.counts.operations.total();
+            let all = estimates.operations()?;
+            return (seen > 0 && self.seconds > 0.0)
+                .then(|| operations as f64 / seen as f64 * all / self.seconds);
+        }
         (self.attached_seconds > 0.0).then(|| operations as f64 / self.attached_seconds)
     }
 }

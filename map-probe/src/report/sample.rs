@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use map_probe_common::op::{Class, Op, Outcome};
 
 use super::model::{
-    Cost, Counts, Frame, MapRows, MapSize, Mode, Quality, Report, RowKey, Rows, SiteRows,
-    TargetInfo,
+    Cost, Counts, Estimate, Estimates, Frame, MapRows, MapSize, Mode, Quality, Range, Report,
+    RowKey, Rows, SiteRows, TargetInfo,
 };
 use super::ranked::Ranking;
 
@@ -146,4 +146,31 @@ pub(crate) fn cost() -> Cost {
         cpu_seconds: 0.05,
         resident_bytes: 12_345_678,
     }
+}
+
+/// Of lookups that hit, all is known; of others, nothing.
+pub(crate) fn estimates() -> Estimates {
+    let range = |low, high| Range { low, high };
+    let hits = Estimate {
+        share: 0.75,
+        operations: Some((
+            5e8,
+            Range {
+                low: 4.5e8,
+                high: 5.5e8,
+            },
+        )),
+        mean: Some(Range {
+            low: 1.05,
+            high: 1.07,
+        }),
+        quantiles: Some([range(1, 1), range(1, 1), range(2, 3), range(4, 20)]),
+    };
+    let unknown = Estimate {
+        share: 0.25,
+        operations: None,
+        mean: None,
+        quantiles: None,
+    };
+    Estimates([(HIT, hits), (MISS, unknown)].into())
 }

@@ -5,6 +5,7 @@
 
 mod attach;
 mod bpftrace;
+mod budget;
 mod probe;
 mod profiler;
 mod report;
@@ -27,9 +28,10 @@ use table::Row;
 type Bench = fn(rounds: u32) -> Result<Vec<Row>>;
 
 /// All measurements, in the order of the table.
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("trace", trace::rows),
     ("bpftrace", bpftrace::rows),
+    ("budget", budget::rows),
     ("attach", attach::rows),
     ("start", start::rows),
     ("profiler", profiler::rows),
@@ -38,7 +40,7 @@ const BENCHES: [(&str, Bench); 5] = [
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rows to measure: trace, bpftrace, attach, start, profiler [default: all].
+    /// Rows to measure: trace, bpftrace, budget, attach, start, profiler [default: all].
     #[arg(value_name = "NAME", value_parser = BENCHES.map(|(name, _)| name))]
     names: Vec<String>,
 
@@ -79,13 +81,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Builds the bench's target with this version of Go; the binary's path.
 fn build_target(version: &str) -> Result<PathBuf> {
+    build_fixture("bench", version)
+}
+
+/// Builds a program of `tests/fixtures` with this version of Go; the binary's path.
+fn build_fixture(name: &str, version: &str) -> Result<PathBuf> {
     let go = tools::go(version)?;
     let dir = workspace::work().join("bench");
     std::fs::create_dir_all(&dir)?;
-    let binary = dir.join(format!("target-go{version}"));
+    let binary = dir.join(format!("{name}-go{version}"));
     run_command(&mut tools::go_build(
         &go,
-        &workspace::root().join("tests/fixtures/bench"),
+        &workspace::root().join("tests/fixtures").join(name),
         &binary,
     ))?;
     Ok(binary)

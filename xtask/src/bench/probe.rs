@@ -22,11 +22,20 @@ pub(super) struct Probe {
 impl Probe {
     /// Runs `map-probe --pid PID --max-overhead off ARGS` and waits until it is attached.
     pub(super) fn attach<A: AsRef<OsStr>>(pid: u32, args: &[A]) -> Result<Self> {
+        Self::attach_within("off", pid, args)
+    }
+
+    /// Runs `map-probe --pid PID --max-overhead BOUND ARGS` and waits until it is attached: until its first window is open.
+    pub(super) fn attach_within<A: AsRef<OsStr>>(
+        bound: &str,
+        pid: u32,
+        args: &[A],
+    ) -> Result<Self> {
         let mut command = Command::new(workspace::map_probe());
         command
             .arg("--pid")
             .arg(pid.to_string())
-            .args(["--max-overhead", "off"])
+            .args(["--max-overhead", bound])
             .args(args);
         let started = Instant::now();
         let child = command

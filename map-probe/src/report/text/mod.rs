@@ -138,10 +138,22 @@ fn quality(report: &Report, style: Style) -> String {
         " on tables"
     };
     if missing == 0 && functions == 0 {
-        let text = format!("all operations{which} counted exactly");
+        let text = match &report.counts.estimates {
+            Some(_) => format!(
+                "{}: all operations{which} counted exactly",
+                in_windows(report)
+            ),
+            None => format!("all operations{which} counted exactly"),
+        };
         return paragraph(style, label, 14, Ink::Good, &text);
     }
     let mut causes = Vec::new();
+    if report.counts.estimates.is_some() {
+        causes.push(format!(
+            "{}; depths are those of all operations",
+            in_windows(report)
+        ));
+    }
     if missing > 0 {
         causes.push(format!(
             "{} seen but in no row:",
@@ -187,6 +199,19 @@ fn quality(report: &Report, style: Style) -> String {
         paragraph(style, label, 14, Ink::Bad, cause)
     });
     lines.collect()
+}
+
+/// What the counts are of, where they are not of all the time.
+fn in_windows(report: &Report) -> String {
+    let windows = report.cost.map_or(0, |cost| cost.windows);
+    match windows {
+        0 if report.counts.operations.total() == 0 => {
+            "no window yet: the bound on the slowdown allows the first only after a while"
+                .to_owned()
+        }
+        0 => "in a window that began before".to_owned(),
+        windows => format!("in {}", plural(windows, "window")),
+    }
 }
 
 fn plural(count: u64, noun: &str) -> String {

@@ -2,10 +2,10 @@
 
 use map_probe_common::op::Class;
 
-use super::line::{Ink, Line, Style, columns};
-use super::numbers::{compact, exact_in, mean, share};
+use super::line::{Ink, Line, Style, columns, paragraph};
+use super::numbers::{compact, exact, exact_in, mean, share};
 use crate::report::counts::Depths;
-use crate::report::model::Report;
+use crate::report::model::{Estimate, Range, Report};
 use crate::report::summary::{self, Summary};
 use crate::report::words;
 
@@ -38,7 +38,8 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
         .right(Ink::Faint, DEPTH, "p99")
         .right(Ink::Faint, DEPTH, "max")
         .end();
-    for (index, ((op, outcome, _), depths)) in rows.enumerate() {
+    for (index, (row, depths)) in rows.enumerate() {
+        let (op, outcome, _) = row;
         let Some(summary) = Summary::of([depths]) else {
             continue;
         };
@@ -47,7 +48,7 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
         }
         let kind = format!("{} {}", words::op(op), words::outcome(op, outcome));
         let rate = report
-            .per_second(summary.count)
+            .row_per_second(row, summary.count)
             .map_or("-".to_owned(), compact);
         text += &Line::new(style)
             .blank(INDENT)
@@ -59,9 +60,37 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
             .right(Ink::Plain, DEPTH, &depth(summary.p99))
             .right(Ink::Strong, DEPTH, &depth(summary.max))
             .end();
+        if let Some(estimates) = &report.counts.estimates {
+            let words = sureness(estimates.0.get(&row), style);
+            text += &paragraph(style, (Ink::Faint, ""), 4, Ink::Faint, &words);
+        }
         text += &histogram(depths, summary.count, style);
     }
     text
+}
+
+/// Between which depths the numbers of a row lie, where not all of its operations were seen.
+fn sureness(estimate: Option<&Estimate>, style: Style) -> String {
+    let known = estimate.and_then(|estimate| Some((estimate.mean?, estimate.quantiles?)));
+    let Some((average, [p50, p90, p99, _])) = known else {
+        return "too few windows to tell how sure this is".to_owned();
+    };
+    let dash = style.pick("–", "-");
+    let range = |low: String, high: String| {
+        if low == high {
+            low
+        } else {
+            format!("{low}{dash}{high}")
+        }
+    };
+    let depths = |of: Range<u32>| range(exact(u64::from(of.low)), exact(u64::from(of.high)));
+    format!(
+        "95% sure: mean {}, p50 {}, p90 {}, p99 {}",
+        range(mean(average.low), mean(average.high)),
+        depths(p50),
+        depths(p90),
+        depths(p99)
+    )
 }
 
 pub(super) fn depth(depth: u32) -> String {

@@ -171,6 +171,23 @@ fn the_ten_most_frequent_types_are_listed_and_the_rest_is_counted() {
 }
 
 #[test]
+fn a_report_of_windows_says_how_sure_it_is_and_what_it_does_not_know() {
+    let mut report = sample::report();
+    report.counts.estimates = Some(sample::estimates());
+    report.cost = Some(sample::cost());
+    let screen = interval(&report, Style::plain(true));
+    let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "lookup hit 1,200,345 50.0M 1.06 1 2 40 95% sure: mean 1.05–1.07, p50 1, p90 1, p99 2–3",
+        "lookup miss 34,000 - 1.12 1 2 2 too few windows to tell how sure this is",
+        "quality in 200 windows; depths are those of all operations",
+        "the bound is 1%",
+    ] {
+        assert!(words.contains(said), "{said}: {screen}");
+    }
+}
+
+#[test]
 fn colours_do_not_change_what_a_screen_says() {
     let plain = Style::plain(true);
     let colour = Style {

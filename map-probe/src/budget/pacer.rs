@@ -1,0 +1,237 @@
+//! When to attach and for how long, so that the target's slowdown stays within its bound: a state machine without a clock.
+//!
+//! The target has an account of time, in nanoseconds. Elapsed time fills it, at the rate of the bound, and at a part of it if
+//! the target has less than a CPU for itself: what a trap takes is a larger part of that. What watching costs the target is taken from it. A window may open only when the account covers the most it can cost: the target stands still
+//! from the first trap to the last. So whatever the target does, it never pays more than the bound, as long as windows end
+//! in time; should one not (we were not given a CPU), the account is overdrawn, and the next windows wait until it is not.
+//!
+//! **Where windows lie.** Time is cut into spans, whose length is decided before they begin, from what is known then. Each
+//! has one window, at a random place in it, uniformly distributed; it stands for its whole span. So the sum over windows of
+//! span × pace is an unbiased estimate of all operations, whatever the target does: nothing periodic is aliased. The
+//! places are those of a golden-ratio sequence with a random start: each by itself is uniform, and together they cover the phases
+//! of nearly everything periodic far more evenly than independent ones do.
+//!
+//! **Targets that cost little** are watched without a pause: a window is looked at every few milliseconds, as often as the
+//! account needs it, and closed when it becomes too costly.
+
+/// Nanoseconds.
+pub type Ns = u64;
+
+/// Spans are not shorter: attaching takes up to 8 ms, and a window 0.2 ms of our own CPU.
+pub const SHORTEST_SPAN: f64 = 50e6;
+/// As much of a span is not in its window: so that attaching does not often push the next one.
+const PAUSE: f64 = 10e6;
+/// Windows are not shorter, else little of them would be left beside attaching.
+const SHORTEST_WINDOW: f64 = 300e3;
+/// Windows are not longer; a target that costs little gets one after the other without detaching.
+const LONGEST_WINDOW: f64 = 1e9;
+/// A window is looked at after this time at the latest: the log must not run full.
+const LONGEST_LOOK: f64 = 4e6;
+/// And not more often than this.
+const SHORTEST_LOOK: f64 = 500e3;
+/// How much income the account can hold: what a sudden change can cost at once.
+const HELD: f64 = 0.5e9;
+/// A target that costs less than this share of the bound is watched without a pause.
+const ALWAYS: f64 = 0.7;
+/// How much a new window weighs in what is expected of the next.
+const NEWS: f64 = 0.15;
+/// How much of what the account has more than it needs, or lacks, is evened out in one span.
+const EVEN: f64 = 0.3;
+/// How far the places of windows in their spans are apart.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
+/// The account and what has been learnt.
+#[derive(Clone, Debug)]
+pub struct Pacer {
+    bound: f64,
+    credit: f64,
+    until: Ns,
+    /// How much of a CPU the target has, from 0 to 1: in the time that is to be added, and usually.
+    share: f64,
+    usual: f64,
+    /// Where the current span begins.
+    span_start: Ns,
+    /// Where the next window lies in its span, from 0 to 1.
+    place: f64,
+    /// What an attached nanosecond costs, from 0 to 1.
+    rate: f64,
+    /// What attaching and detaching cost, beside the traps.
+    fixed: f64,
+    /// How much longer than planned a window may last.
+    slack: f64,
+    /// The span that was planned last.
+    span: f64,
+}
+
+/// A window to come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// When to attach.
+    pub attach_at: Ns,
+    /// How long to stay, from when the gate opens.
+    pub length: Ns,
+    /// When to look first; not after `length`.
+    pub look: Ns,
+    /// The time it stands for; `None`: only itself, as it is to go on without a pause.
+    pub span: Option<Ns>,
+}
+
+impl Pacer {
+    /// An empty account. `bound` is a share of 1, `place` a random number from 0 to 1, `fixed` a first guess of what
+    /// attaching costs, in nanoseconds.
+    #[must_use]
+    pub fn new(bound: f64, now: Ns, place: f64, fixed: f64) -> Self {
+        Self {
+            bound,
+            credit: 0.0,
+            until: now,
+            share: 1.0,
+            usual: 1.0,
+            span_start: now,
+            place,
+            rate: 1.0,
+            fixed,
+            slack: 200e3,
+            span: 0.0,
+        }
+    }
+
+    /// How much of a CPU the target had since it was last said, from 0 to 1.
+    pub fn has(&mut self, share: f64, elapsed: Ns) {
+        self.share = share;
+        let news = (elapsed as f64 / SHORTEST_SPAN).min(1.0) * NEWS;
+        self.usual += news * (share - self.usual);
+    }
+
+    /// What a nanosecond of time usually brings.
+    fn income(&self) -> f64 {
+        self.bound * self.usual
+    }
+
+    /// How much of a CPU the target usually has.
+    #[must_use]
+    pub fn usual_share(&self) -> f64 {
+        self.usual
+    }
+
+    /// Plans the next window.
+    pub fn plan(&mut self, now: Ns) -> Plan {
+        self.earn(now);
+        let rate = self.rate.clamp(1e-6, 1.0);
+        let income = self.income();
+        let always = rate <= ALWAYS * income || self.bound >= 1.0;
+        let length = if always {
+            LONGEST_WINDOW
+        } else {
+            ((income * SHORTEST_SPAN - self.fixed) / rate).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)
+        };
+        let look = if length <= 2.0 * SHORTEST_LOOK {
+            length
+        } else {
+            SHORTEST_LOOK
+        };
+        let ready = now.saturating_add(to_ns((self.need(look) - self.credit) / income));
+        if always {
+            self.span_start = ready;
+            return Plan {
+                attach_at: ready,
+                length: to_ns(length),
+                look: to_ns(look),
+                span: None,
+            };
+        }
+        let cost = rate * length + self.fixed;
+        // The account should cover the window wherever it lies in its span, and the next one's too: what is there beyond
+        // that shortens the span, and what is missing makes it longer.
+        let begins = self.span_start.saturating_sub(now) as f64;
+        let spare = self.credit + income * begins - self.need(look) - 0.5 * cost;
+        self.span = ((cost - spare * EVEN) / income)
+            .max(length + PAUSE)
+            .max(SHORTEST_SPAN);
+        let place = self
+            .span_start
+            .saturating_add(to_ns(self.place * self.span));
+        self.place = (self.place + GOLDEN).fract();
+        let attach_at = place.max(ready).max(now);
+        // A span cannot end before its window.
+        let end = self
+            .span_start
+            .saturating_add(to_ns(self.span))
+            .max(attach_at);
+        let span = end - self.span_start;
+        self.span_start = end;
+        Plan {
+            attach_at,
+            length: to_ns(length),
+            look: to_ns(look),
+            span: Some(span),
+        }
+    }
+
+    /// A window has cost so much more, until now. When to look again; `None`: detach.
+    pub fn look(&mut self, now: Ns, cost: f64) -> Option<Ns> {
+        self.earn(now);
+        self.credit -= cost;
+        let spare = self.credit - self.slack - self.fixed;
+        (spare >= SHORTEST_LOOK).then(|| now.saturating_add(to_ns(spare.min(LONGEST_LOOK))))
+    }
+
+    /// A window has ended: what it cost beside what was said to [`Pacer::look`], and what was seen of it in all.
+    pub fn ended(&mut self, now: Ns, cost: f64, seen: Seen) {
+        self.earn(now);
+        self.credit -= cost;
+        let Seen {
+            live,
+            traps,
+            fixed,
+            late,
+        } = seen;
+        let rate = if live > 0.0 {
+            (traps / live).min(1.0)
+        } else {
+            0.0
+        };
+        // A long window says more than a short one.
+        let news = NEWS.max((live / SHORTEST_SPAN).min(1.0));
+        self.rate += news * (rate - self.rate);
+        self.fixed += NEWS * (fixed - self.fixed);
+        self.slack = late.max(self.slack * 0.97).clamp(50e3, 20e6);
+        self.span_start = self.span_start.max(now.saturating_sub(to_ns(self.span)));
+    }
+
+    /// The time of the target that may be spent, in nanoseconds; below 0 if too much was.
+    #[must_use]
+    pub fn credit(&self) -> f64 {
+        self.credit
+    }
+
+    /// The most that a window can cost until it is first looked at and then closed.
+    fn need(&self, look: f64) -> f64 {
+        look + self.slack + self.fixed
+    }
+
+    fn earn(&mut self, now: Ns) {
+        let elapsed = now.saturating_sub(self.until) as f64;
+        self.until = self.until.max(now);
+        let most = (self.bound * HELD).max(4.0 * self.need(2.0 * SHORTEST_LOOK));
+        self.credit = (self.credit + self.bound * self.share * elapsed).min(most);
+    }
+}
+
+/// What was seen of a window, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// From the first trap to the last.
+    pub live: f64,
+    /// What the traps cost; not more than `live`.
+    pub traps: f64,
+    /// What attaching and detaching cost the target.
+    pub fixed: f64,
+    /// How much longer than planned it lasted.
+    pub late: f64,
+}
+
+#[expect(clippy::cast_sign_loss, reason = "negative becomes 0")]
+fn to_ns(ns: f64) -> Ns {
+    ns as Ns
+}

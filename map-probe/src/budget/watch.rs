@@ -1,0 +1,484 @@
+//! The watching itself: a thread that attaches, opens the gate, closes it, detaches, and pays.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use map_probe_common::window::{TRAP_KINDS, Tally};
+use tokio::sync::oneshot;
+
+use super::closer::Closer;
+use super::estimate::{OnCpu, Piece, Sums};
+use super::pacer::{Ns, Pacer, Seen};
+use super::thread::{cpu_time, cpu_time_of, go_first, now, sleep_until};
+use super::trap_price::TrapPrice;
+use crate::error::Failure;
+use crate::probe::{Attached, Placed, internal};
+use crate::session::Reattach;
+
+/// A first guess of what attaching and detaching cost the target, in nanoseconds.
+const FIRST_FIXED: f64 = 200e3;
+/// What is seen without a pause is taken in pieces of this length, in nanoseconds: each has its own pace.
+const PIECE: Ns = 20_000_000;
+/// A target is taken to have at least so much of a CPU: else one that does nothing could not be watched for when it does.
+const LEAST_SHARE: f64 = 0.1;
+/// When the probes are gone for certain after detaching began: 20 µs were measured.
+const PROBES_GONE: Duration = Duration::from_millis(1);
+
+/// A target being watched. Dropping it ends that.
+#[derive(Debug)]
+pub struct Watch {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    taken: Mutex<Taken>,
+}
+
+/// What was taken, and what was paid, since it was last asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// The operations.
+    pub sums: Sums,
+    /// Windows.
+    pub windows: u64,
+    /// For how long probes were in place, in nanoseconds.
+    pub attached: f64,
+    /// Traps.
+    pub traps: u64,
+    /// What they cost, in nanoseconds of all CPUs together: likely.
+    pub trap_time: f64,
+    /// What watching cost the target at most, in nanoseconds of its time.
+    pub paid: f64,
+    /// That time: of each nanosecond as much as the target had of a CPU.
+    pub served: f64,
+    /// Operations seen whose records were overwritten before they were read.
+    pub lost: u64,
+}
+
+impl Taken {
+    /// Adds what was taken later.
+    pub fn merge(&mut self, later: &Self) {
+        let Self {
+            sums,
+            windows,
+            attached,
+            traps,
+            trap_time,
+            paid,
+            served,
+            lost,
+        } = later;
+        self.sums.merge(sums);
+        self.windows += windows;
+        self.attached += attached;
+        self.traps += traps;
+        self.trap_time += trap_time;
+        self.paid += paid;
+        self.served += served;
+        self.lost += lost;
+    }
+}
+
+impl Watch {
+    /// Begins to watch, within a bound (a share of 1). The receiver is told when the first window is open, or why none can be.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub fn begin(
+        target: Reattach,
+        bound: f64,
+    ) -> Result<(Self, oneshot::Receiver<Result<(), Failure>>), Failure> {
+        let shared = Arc::new(Shared::default());
+        let (sender, receiver) = oneshot::channel();
+        let watcher = Watcher::new(target, bound, Arc::clone(&shared))?;
+        let thread = std::thread::Builder::new()
+            .name("windows".to_owned())
+            .spawn(move || watcher.run(sender))
+            .map_err(internal)?;
+        let watch = Self {
+            shared,
+            thread: Some(thread),
+        };
+        Ok((watch, receiver))
+    }
+
+    /// What was taken since the last call.
+    #[must_use]
+    pub fn take(&self) -> Taken {
+        std::mem::take(&mut *self.shared.taken())
+    }
+
+    /// Ends the window, if there is one, and returns when no probe is in place any more: what is taken then is all there is.
+    pub fn end(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It does not panic; if it did, what it took before is still there.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Watcher {
+    target: Reattach,
+    closer: Closer,
+    /// How often each site was the last of a CPU to be trapped.
+    busy: HashMap<u64, u64>,
+    pacer: Pacer,
+    price: TrapPrice,
+    shared: Arc<Shared>,
+    /// CPUs that the target shares with us.
+    cpus: f64,
+    /// Our CPU time that has been paid for.
+    own_paid: Ns,
+    /// When the target's CPU time was last read, and what it was.
+    metered: (Ns, Option<Ns>),
+}
+
+/// A window that is open.
+struct Window {
+    /// All tallies before it.
+    before: Vec<Tally>,
+    /// When the gate was opened.
+    opened: Ns,
+    /// Paid for its traps so far.
+    paid: f64,
+    /// All tallies when a piece was last taken.
+    reported: Vec<Tally>,
+    /// The current piece.
+    piece: PieceSoFar,
+}
+
+struct PieceSoFar {
+    begun: Ns,
+    before: Vec<Tally>,
+    cpus: Vec<OnCpu>,
+}
+
+impl Watcher {
+    fn new(target: Reattach, bound: f64, shared: Arc<Shared>) -> Result<Self, Failure> {
+        let metered = (now(), cpu_time_of(target.pid));
+        // The standard library's own source of randomness.
+        let random = RandomState::new().hash_one(now());
+        let place = random as f64 / u64::MAX as f64;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            pacer: Pacer::new(bound, now(), place, FIRST_FIXED),
+            price: TrapPrice::new(target.calibration),
+            target,
+            closer: Closer::new()?,
+            busy: HashMap::new(),
+            shared,
+            cpus: cpus as f64,
+            own_paid: 0,
+            metered,
+        })
+    }
+
+    fn run(mut self, first: oneshot::Sender<Result<(), Failure>>) {
+        go_first();
+        let mut first = Some(first);
+        let shared = Arc::clone(&self.shared);
+        self.own_paid = cpu_time();
+        loop {
+            self.meter();
+            let plan = self.pacer.plan(now());
+            if !sleep_until(plan.attach_at, &shared.stop) {
+                return;
+            }
+            self.order_sites();
+            self.target.memory.begin();
+            let before = self.tallies();
+            let attaching = cpu_time();
+            let attached = match self.target.attach() {
+                Ok(attached) => attached,
+                Err(failure) => {
+                    // Without anybody waiting the target has ended, which is noticed elsewhere.
+                    if let Some(first) = first.take() {
+                        let _ = first.send(Err(failure));
+                    }
+                    return;
+                }
+            };
+            let attaching = cpu_time() - attaching;
+            if let Some(first) = first.take() {
+                // Nobody waits: nothing to be done about it.
+                let _ = first.send(Ok(()));
+            }
+            self.target.memory.set_gate(true);
+            let opened = now();
+            let mut window = Window {
+                piece: PieceSoFar::new(opened, self.tallies()),
+                reported: before.clone(),
+                before,
+                opened,
+                paid: 0.0,
+            };
+            shared.taken().windows += 1;
+            let ends = plan.span.map(|_| opened + plan.length);
+            self.stay(&mut window, opened + plan.look, ends);
+            self.close(window, attached, plan.span, ends, attaching);
+        }
+    }
+
+    /// Stays attached until the window ends, is no longer covered, or the run ends.
+    fn stay(&mut self, window: &mut Window, first_look: Ns, ends: Option<Ns>) {
+        let shared = Arc::clone(&self.shared);
+        let mut look = first_look;
+        loop {
+            let until = ends.map_or(look, |ends| look.min(ends));
+            if !sleep_until(until, &shared.stop) {
+                return;
+            }
+            let now = now();
+            if ends.is_some_and(|ends| now >= ends) {
+                return;
+            }
+            self.drain(window);
+            let cost = self.bill(window, now);
+            shared.taken().paid += cost;
+            self.meter();
+            let Some(next) = self.pacer.look(now, cost) else {
+                return;
+            };
+            look = next;
+            if ends.is_none() && now - window.piece.begun >= PIECE {
+                self.cut(window, now, None);
+            }
+        }
+    }
+
+    /// Closes the gate, detaches, pays, and takes what was seen.
+    fn close(
+        &mut self,
+        mut window: Window,
+        attached: Attached,
+        span: Option<Ns>,
+        ends: Option<Ns>,
+        attaching: Ns,
+    ) {
+        self.target.memory.set_gate(false);
+        let closed = now();
+        self.closer.close(attached);
+        // The probes are gone long before; what comes later is the kernel's waiting for nobody to be in one.
+        std::thread::sleep(PROBES_GONE);
+        let detaching = self.closer.cost();
+        self.drain(&mut window);
+        let traps = self.traps_cost(&window);
+        let live = self.live(&window, closed);
+        // While we change its code, the target may have to wait for us, on each of its CPUs.
+        let disturbed = (attaching as f64 + detaching) * self.pacer.usual_share();
+        let cost = self.bill(&mut window, closed) + disturbed + detaching / self.cpus;
+        let planned = ends.map_or(0.0, |ends| (ends - window.opened) as f64);
+        let late = ends.map_or(0, |ends| closed.saturating_sub(ends)) as f64;
+        // What an attached nanosecond costs is what the last piece says, not a long window that was cheap until just now.
+        let (piece_live, piece_traps) = match span {
+            Some(_) => (live, traps.min(live)),
+            None => self.piece_cost(&window, closed),
+        };
+        let rate = if piece_live > 0.0 {
+            piece_traps / piece_live
+        } else {
+            0.0
+        };
+        let beside = if span.is_some() {
+            (live - planned).clamp(0.0, 20e6) * rate
+        } else {
+            0.0
+        };
+        self.meter();
+        self.pacer.ended(
+            now(),
+            cost,
+            Seen {
+                live: piece_live,
+                traps: piece_traps,
+                fixed: disturbed * (1.0 + 1.0 / self.cpus) + beside,
+                late,
+            },
+        );
+        self.note_sites(&window.before);
+        self.cut(&mut window, closed, span);
+        let mut taken = self.shared.taken();
+        taken.paid += cost;
+        // Beside the time in which operations were counted, probes were in place while they were put there and taken away.
+        taken.attached += (live - (closed - window.opened) as f64).max(0.0);
+    }
+
+    /// Takes a piece of a window, and begins the next.
+    fn cut(&mut self, window: &mut Window, now: Ns, span: Option<Ns>) {
+        let tallies = self.tallies();
+        let next = PieceSoFar::new(now, tallies.clone());
+        let PieceSoFar {
+            begun,
+            before,
+            mut cpus,
+        } = std::mem::replace(&mut window.piece, next);
+        let length = (now - begun) as f64;
+        for ((on, after), before) in cpus.iter_mut().zip(&tallies).zip(&before) {
+            on.traps = difference(after.open_traps, before.open_traps);
+            on.program_ns = after.open_program_ns.saturating_sub(before.open_program_ns) as f64;
+            self.price.learn(on.traps, length - on.program_ns);
+        }
+        let piece = Piece {
+            length,
+            span: span.map(|span| span as f64),
+            cpus,
+        };
+        let mut taken = self.shared.taken();
+        taken.attached += length;
+        taken.sums.add(&piece, &self.price);
+        for (after, before) in tallies.iter().zip(&window.reported) {
+            let traps = difference(after.traps, before.traps);
+            let program = after.program_ns.saturating_sub(before.program_ns) as f64;
+            taken.traps += traps.iter().sum::<u64>();
+            taken.trap_time += program + self.price.of(traps).likely;
+        }
+        window.reported = tallies;
+    }
+
+    /// Sites go live one after the other, and the kernel may take its time between two: so the busiest come last.
+    fn order_sites(&mut self) {
+        let busy = &self.busy;
+        let of = |placed: &Placed| busy.get(&u64::from(placed.cookie as u32)).copied();
+        self.target
+            .placed
+            .sort_by_key(|placed| of(placed).unwrap_or(0));
+    }
+
+    /// Notes which sites were the last to be trapped: that is a sample of the busy ones.
+    fn note_sites(&mut self, before: &[Tally]) {
+        for (after, before) in self.tallies().iter().zip(before) {
+            if after.traps != before.traps {
+                *self.busy.entry(after.last_site).or_default() += 1;
+            }
+        }
+    }
+
+    fn drain(&mut self, window: &mut Window) {
+        let mut lost = 0;
+        for (cpu, on) in window.piece.cpus.iter_mut().enumerate() {
+            lost += self.target.memory.drain(cpu, &mut on.operations);
+        }
+        if lost > 0 {
+            self.shared.taken().lost += lost;
+        }
+    }
+
+    fn tallies(&self) -> Vec<Tally> {
+        let memory = &self.target.memory;
+        (0..memory.cpus()).map(|cpu| memory.tally(cpu)).collect()
+    }
+
+    /// What is to be paid since the last time, at most: for traps, but not more than the window is long, and for our own time.
+    fn bill(&mut self, window: &mut Window, now: Ns) -> f64 {
+        let traps = self.traps_cost(window).min(self.live(window, now));
+        let more = (traps - window.paid).max(0.0);
+        window.paid += more;
+        more + self.own_cost()
+    }
+
+    /// What all traps of the window cost, at most. Threads may wait for each other: so their times are added up.
+    fn traps_cost(&self, window: &Window) -> f64 {
+        self.cost_since(&window.before)
+    }
+
+    fn cost_since(&self, before: &[Tally]) -> f64 {
+        let tallies = self.tallies();
+        let of = |(after, before): (&Tally, &Tally)| {
+            let traps = difference(after.traps, before.traps);
+            let program = after.program_ns.saturating_sub(before.program_ns) as f64;
+            program + self.price.of(traps).most
+        };
+        tallies.iter().zip(before).map(of).sum()
+    }
+
+    /// Length and cost of the current piece.
+    fn piece_cost(&self, window: &Window, now: Ns) -> (f64, f64) {
+        let live = (now - window.piece.begun) as f64;
+        (live, self.cost_since(&window.piece.before).min(live))
+    }
+
+    /// From the first trap of the window to the last.
+    fn live(&self, window: &Window, closed: Ns) -> f64 {
+        let tallies = self.tallies();
+        let first = tallies
+            .iter()
+            .map(|tally| tally.first)
+            .filter(|first| *first > 0)
+            .min();
+        let last = tallies
+            .iter()
+            .zip(&window.before)
+            .filter(|(after, before)| after.traps != before.traps)
+            .map(|(after, _)| after.last)
+            .max();
+        match (first, last) {
+            (Some(first), Some(last)) => last.max(closed).saturating_sub(first) as f64,
+            _ => (closed - window.opened) as f64,
+        }
+    }
+
+    /// How much of a CPU the target had since the last time. A target that waits for other things than CPUs is not
+    /// slowed down by all that a trap takes; but one that has less of them than it could use is, and they cannot be told apart.
+    fn meter(&mut self) {
+        let (before, cpu_before) = self.metered;
+        self.metered = (now(), cpu_time_of(self.target.pid));
+        let elapsed = self.metered.0 - before;
+        let cpu = self.metered.1.zip(cpu_before);
+        if elapsed == 0 {
+            return;
+        }
+        let share = cpu.map_or(1.0, |(cpu, before)| {
+            cpu.saturating_sub(before) as f64 / elapsed as f64
+        });
+        let share = share.clamp(LEAST_SHARE, 1.0);
+        self.pacer.has(share, elapsed);
+        self.shared.taken().served += share * elapsed as f64;
+    }
+
+    /// Our own CPU time since it was last paid for: a CPU that the target could have had.
+    fn own_cost(&mut self) -> f64 {
+        let now = cpu_time();
+        let own = now - self.own_paid;
+        self.own_paid = now;
+        own as f64 / self.cpus * self.pacer.usual_share()
+    }
+}
+
+impl PieceSoFar {
+    fn new(begun: Ns, before: Vec<Tally>) -> Self {
+        Self {
+            begun,
+            cpus: vec![OnCpu::default(); before.len()],
+            before,
+        }
+    }
+}
+
+fn difference(after: [u64; TRAP_KINDS], before: [u64; TRAP_KINDS]) -> [u64; TRAP_KINDS] {
+    let mut difference = after;
+    for (difference, before) in difference.iter_mut().zip(before) {
+        *difference = difference.saturating_sub(before);
+    }
+    difference
+}
