@@ -16,6 +16,7 @@ pub mod equal;
 pub mod layout;
 pub mod op;
 pub mod quality;
+pub mod sample;
 pub mod site;
 pub mod walk;
 

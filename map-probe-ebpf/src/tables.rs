@@ -8,6 +8,7 @@ use map_probe_common::Site;
 use map_probe_common::counts::{Block, DeepKey};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
+use map_probe_common::sample::{FunctionSamples, MAX_RANGES, ProcessSamples, Sampled};
 use map_probe_common::site::MAX_SITES;
 use map_probe_common::walk::MapType;
 
@@ -52,3 +53,20 @@ pub(crate) static PENDING: HashMap<u64, u64> = HashMap::with_max_entries(16384, 
 /// Memory of operations under way. Used here only.
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(PER_CPU, 0);
+
+/// The process that is sampled. Written by userspace.
+#[map]
+pub(crate) static SAMPLED: Array<Sampled> = Array::with_max_entries(1, 0);
+
+/// Which site describes each byte of the map functions, 16 bits each. Written by userspace.
+#[map]
+pub(crate) static CODE: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Samples of the process. Written here, read by userspace.
+#[map]
+pub(crate) static PROCESS_SAMPLES: PerCpuArray<ProcessSamples> = PerCpuArray::with_max_entries(1, 0);
+
+/// Samples of each map function, by its number. Written here, read by userspace.
+#[map]
+pub(crate) static FUNCTION_SAMPLES: PerCpuArray<FunctionSamples> =
+    PerCpuArray::with_max_entries(MAX_RANGES as u32, 0);

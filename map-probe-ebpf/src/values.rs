@@ -1,11 +1,13 @@
 //! Finds an operation's values at its probe site, in registers and on the stack.
 
+use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::programs::ProbeContext;
+use map_probe_common::Site;
 use map_probe_common::quality::Cause;
 use map_probe_common::site::{Place, STACK_WORDS};
 use map_probe_common::walk::Operation;
@@ -39,7 +41,21 @@ impl Values {
         let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
         let site = SITES.get(cookie as u32).ok_or(Cause::UnknownSite)?;
         // SAFETY: a uprobe's context is the registers of the trapped thread.
-        let regs = unsafe { &*ctx.as_ptr().cast::<pt_regs>() };
+        let stack_pointer = unsafe { (*ctx.as_ptr().cast::<pt_regs>()).rsp };
+        Self::at(ctx.as_ptr(), site, stack_pointer, places, into)
+    }
+
+    /// Reads the values that are where `site` says; `ctx` is, or begins with, the registers of the interrupted thread.
+    #[inline(always)]
+    pub(crate) fn at(
+        ctx: *mut c_void,
+        site: &Site,
+        stack_pointer: u64,
+        places: &mut [u64; PLACES],
+        into: &mut MaybeUninit<Self>,
+    ) -> Result<(), Cause> {
+        // SAFETY: the caller's promise.
+        let regs = unsafe { &*ctx.cast::<pt_regs>() };
         *places = [
             regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi,
             regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
@@ -48,7 +64,7 @@ impl Values {
         ];
         let words = u32::from(site.stack_words);
         if words > 0 {
-            let window = regs.rsp.wrapping_add(u64::from(site.stack_offset));
+            let window = stack_pointer.wrapping_add(u64::from(site.stack_offset));
             let into = (&raw mut places[usize::from(Place::FIRST_STACK_WORD)]).cast();
             // Bounded for the verifier; the planner never asks for more.
             let bytes = (words.min(STACK_WORDS as u32) * 8).max(8);

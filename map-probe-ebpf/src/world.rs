@@ -6,6 +6,7 @@ use core::mem::{MaybeUninit, size_of};
 use aya_ebpf::helpers::generated::{bpf_copy_from_user, bpf_loop, bpf_probe_read_user};
 use map_probe_common::Layout;
 use map_probe_common::equal::{EqualProgram, EqualStep};
+use map_probe_common::sample::SAMPLED_STEPS;
 use map_probe_common::walk::{Plain, Search, WALK_STATE_BYTES, World};
 
 use crate::opaque;
@@ -18,11 +19,21 @@ pub(crate) struct Kernel;
 /// How the target's maps are laid out. Written by userspace before loading, so that the verifier
 /// knows it and leaves out what another layout would need.
 #[unsafe(no_mangle)]
-static LAYOUT: Constant = Constant(MaybeUninit::zeroed());
+static LAYOUT: Constant<Layout> = Constant(MaybeUninit::zeroed());
+
+/// 1 in programs that may sleep, 0 in those that run in an interrupt. Written by userspace before loading.
+#[unsafe(no_mangle)]
+static MAY_SLEEP: Constant<u32> = Constant(MaybeUninit::zeroed());
 
 /// A constant whose value is not known yet when this is compiled.
 #[repr(transparent)]
-struct Constant(MaybeUninit<Layout>);
+struct Constant<T>(MaybeUninit<T>);
+
+#[inline(always)]
+fn may_sleep() -> bool {
+    // SAFETY: a pointer to a static, which userspace has filled in.
+    unsafe { *opaque::pointer(MAY_SLEEP.0.as_ptr()) != 0 }
+}
 
 /// One step of a walk: a global function in the verifier's sense, which it checks once
 /// by itself, whatever the walk's state; inlined, it would follow every state by itself.
@@ -55,6 +66,9 @@ pub(crate) unsafe fn read_into(into: *mut c_void, size: u32, address: u64) -> Op
     // SAFETY: the helper checks `from`; `into` is the caller's promise.
     if unsafe { bpf_probe_read_user(into, size, from) } == 0 {
         return Some(());
+    }
+    if !may_sleep() {
+        return None;
     }
     // Not in memory yet: this may sleep, as the target itself would have to a moment later.
     // SAFETY: as above.
@@ -97,6 +111,7 @@ impl World for Kernel {
         let callback = again as extern "C" fn(u32, *mut c_void) -> i64;
         // What the callback is given has to be on the stack; the search itself is not.
         let mut search: *mut Search<Self> = search;
+        let limit = if may_sleep() { limit } else { limit.min(SAMPLED_STEPS) };
         // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
             bpf_loop(limit, callback as *mut c_void, (&raw mut search).cast(), 0);

@@ -15,6 +15,9 @@ pub(super) const RSP: usize = 4;
 /// RBP.
 pub(super) const RBP: usize = 5;
 
+/// R11, in which `gcWriteBarrier` leaves its result (`runtime/asm_amd64.s`, since 1.21).
+pub(super) const NOTES: usize = 11;
+
 /// The registers of integer arguments and results in Go's register ABI, in order (`abi-internal.md`).
 pub(super) const ARGUMENTS: [usize; 9] = [RAX, RBX, 1, 7, 6, 8, 9, 10, 11];
 

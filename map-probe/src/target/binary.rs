@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 
+use super::aes;
 use super::buildinfo::BuildInfo;
 use super::elf::Image;
 use super::equal::{self, EqualSteps};
@@ -15,6 +16,7 @@ use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
 use super::types::Namer;
 use super::{Function, GoMaps, GoVersion};
+use crate::plan::sampling::MAYBE_FRAMELESS;
 
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
 const MAX_CODE: usize = 1 << 20;
@@ -78,7 +80,11 @@ impl Binary {
         })?;
         let damaged = || image.damaged("Go's function table (pclntab) makes no sense");
         let functions = Functions::read(&image, table, module.text.start).ok_or_else(damaged)?;
-        let wanted = facts.maps.functions.iter().map(|function| function.symbol);
+        let maps = facts.maps.functions.iter().chain(facts.maps.also_sampled);
+        let wanted = maps
+            .map(|function| function.symbol)
+            .chain(MAYBE_FRAMELESS)
+            .chain(aes::functions());
         let places = functions
             .find(&image, wanted.chain([RUNTIME_FUNCTION]))
             .ok_or_else(damaged)?;
@@ -135,8 +141,8 @@ impl Binary {
         &self.facts.maps
     }
 
-    /// One of the map functions ([`GoMaps::functions`]) with its code; `None` if
-    /// the program does not have it.
+    /// One of the map functions ([`GoMaps::functions`], [`GoMaps::also_sampled`]) or of those that they call
+    /// ([`MAYBE_FRAMELESS`]) with its code; `None` if the program does not have it.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<Function<'_>> {
         let (address, code) = self.code.get(name)?;

@@ -97,6 +97,7 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
         seed_offset: SEED as u32,
         seed_width: 8,
         functions: function,
+        also_sampled: &[],
     }
 }
 

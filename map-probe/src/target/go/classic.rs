@@ -84,6 +84,7 @@ const MAPS: GoMaps = GoMaps {
     seed_offset: 12,
     seed_width: 4,
     functions: &FUNCTIONS,
+    also_sampled: &[],
 };
 
 /// The offsets, the same in all of these versions.

@@ -89,6 +89,7 @@ const MAPS: GoMaps = GoMaps {
     seed_offset: 8,
     seed_width: 8,
     functions: &FUNCTIONS,
+    also_sampled: &PARTS,
 };
 
 /// The maps of Go 1.26, and nearly those of 1.24 and 1.25.
@@ -207,6 +208,29 @@ const DELETE: MapFunction = MapFunction {
         TO_AN_EMPTY_SLOT,
     )
 };
+
+/// What `(*Map).Delete` calls with the hash, in which nearly all of a delete's time passes (table.go, map.go, 1.24 to
+/// 1.27): `(*table).Delete(typ, m, hash, key)` and `(*Map).deleteSmall(typ, hash, key)`.
+const PARTS: [MapFunction; 2] = [
+    MapFunction {
+        symbol: "internal/runtime/maps.(*table).Delete",
+        arguments: Arguments {
+            typ: 1,
+            map: 2,
+            key: 4,
+        },
+        ..DELETE
+    },
+    MapFunction {
+        symbol: "internal/runtime/maps.(*Map).deleteSmall",
+        arguments: Arguments {
+            map: 0,
+            typ: 1,
+            key: 3,
+        },
+        ..DELETE
+    },
+];
 
 /// The set that counts every operation once, 1.27. Left out on purpose:
 /// `mapaccess1…` and `mapaccess…_fat` (they call `mapaccess2…`), the
