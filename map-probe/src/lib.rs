@@ -7,6 +7,7 @@ pub mod error;
 pub mod kernel_log;
 pub mod object;
 pub mod output;
+pub mod own;
 pub mod plan;
 pub mod probe;
 pub mod report;

@@ -15,8 +15,9 @@ use crate::cli::{Bench, Probe, Target};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
+use crate::own;
 use crate::probe::{Held, Program};
-use crate::report::model::{Counts, Mode, Report, TargetInfo};
+use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::session::Session;
 
@@ -116,6 +117,8 @@ struct Progress {
     target: TargetInfo,
     counts: Counts,
     until: Duration,
+    /// Our own CPU time at the last report.
+    cpu: Duration,
     reported: bool,
 }
 
@@ -125,18 +128,18 @@ impl Progress {
             target,
             counts: Counts::default(),
             until: Duration::ZERO,
+            cpu: own::cpu_time(),
             reported: false,
         }
     }
 
     /// The report of the time since the last one.
     fn interval(&mut self, counts: Counts, until: Duration) -> Report {
-        let report = self.report(
-            counts.since(&self.counts),
-            until.saturating_sub(self.until),
-            until,
-            false,
-        );
+        let cpu = own::cpu_time();
+        let length = until.saturating_sub(self.until);
+        let spent = cpu.saturating_sub(self.cpu);
+        let report = self.report(counts.since(&self.counts), (length, until), spent, false);
+        self.cpu = cpu;
         self.counts = counts;
         self.until = until;
         self.reported = true;
@@ -144,10 +147,29 @@ impl Progress {
     }
 
     fn whole(&self, counts: Counts, until: Duration) -> Report {
-        self.report(counts, until, until, true)
+        self.report(counts, (until, until), own::cpu_time(), true)
     }
 
-    fn report(&self, counts: Counts, length: Duration, until: Duration, is_final: bool) -> Report {
+    /// `cpu` is our own time for it: for the whole run all since our start, so that getting ready is in it.
+    fn report(
+        &self,
+        counts: Counts,
+        (length, until): (Duration, Duration),
+        cpu: Duration,
+        is_final: bool,
+    ) -> Report {
+        let cost = Cost {
+            windows: 1,
+            traps: counts
+                .operations
+                .total()
+                .saturating_add(counts.quality.missing()),
+            ns_per_trap: None,
+            slowdown: None,
+            bound: None,
+            cpu_seconds: cpu.as_secs_f64(),
+            resident_bytes: own::resident_bytes(),
+        };
         Report {
             target: self.target.clone(),
             is_final,
@@ -157,7 +179,7 @@ impl Progress {
             // Lookups on small maps end before they reach a probe, in every version supported.
             small_counted: false,
             mode: Mode::Trace,
-            cost: None,
+            cost: Some(cost),
             counts,
         }
     }

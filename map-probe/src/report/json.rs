@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Depths, Mode, Quality, Report, RowKey, Rows};
+use super::model::{Cost, Depths, Mode, Quality, Report, RowKey, Rows};
 use super::summary::{self, Summary};
 use super::words;
 
@@ -44,6 +44,8 @@ struct Document<'a> {
     by_type: Vec<OfType<'a>>,
     by_map: [(); 0],
     by_site: [(); 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostFields>,
 }
 
 #[derive(Serialize)]
@@ -79,6 +81,24 @@ struct Window {
     until_seconds: f64,
     mode: &'static str,
     small_counted: bool,
+}
+
+/// What the watching cost. Shares are of 1; `null`: not known.
+#[derive(Serialize)]
+struct CostFields {
+    attached_share: f64,
+    windows: u64,
+    traps: u64,
+    ns_per_trap: Option<f64>,
+    slowdown: Option<f64>,
+    bound: Option<f64>,
+    profiler: ProfilerFields,
+}
+
+#[derive(Serialize)]
+struct ProfilerFields {
+    cpu_seconds: f64,
+    resident_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -180,7 +200,32 @@ impl<'a> Document<'a> {
                 .collect(),
             by_map: [],
             by_site: [],
+            cost: report.cost.map(|cost| cost_fields(cost, report)),
         }
+    }
+}
+
+fn cost_fields(cost: Cost, report: &Report) -> CostFields {
+    let Cost {
+        windows,
+        traps,
+        ns_per_trap,
+        slowdown,
+        bound,
+        cpu_seconds,
+        resident_bytes,
+    } = cost;
+    CostFields {
+        attached_share: report.attached_share(),
+        windows,
+        traps,
+        ns_per_trap,
+        slowdown,
+        bound,
+        profiler: ProfilerFields {
+            cpu_seconds,
+            resident_bytes,
+        },
     }
 }
 
@@ -316,6 +361,22 @@ mod tests {
                 .sum::<u64>(),
             all
         );
+    }
+
+    #[test]
+    fn what_the_watching_cost_is_in_the_document_if_it_is_known() {
+        let mut report = sample::report();
+        let document: Value = serde_json::from_str(&line(&report)).expect("JSON");
+        assert!(document.get("cost").is_none());
+        report.attached_seconds = 0.1;
+        report.cost = Some(sample::cost());
+        let document: Value = serde_json::from_str(&line(&report)).expect("JSON");
+        let expected = json!({
+            "attached_share": 0.01, "windows": 200, "traps": 140_000, "ns_per_trap": 712.5,
+            "slowdown": 0.0095, "bound": 0.01,
+            "profiler": {"cpu_seconds": 0.05, "resident_bytes": 12_345_678},
+        });
+        assert_eq!(document["cost"], expected);
     }
 
     #[test]

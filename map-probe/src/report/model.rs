@@ -41,7 +41,7 @@ pub enum Mode {
 pub struct Cost {
     /// Windows in which probes were attached; 1 if they always were.
     pub windows: u64,
-    /// Traps that the target took.
+    /// Traps that the target took; where every operation is traced, the operations seen.
     pub traps: u64,
     /// What one cost it, in nanoseconds; `None` if it was not measured.
     pub ns_per_trap: Option<f64>,
@@ -79,6 +79,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// The share of the time in which probes were attached, from 0 to 1.
+    #[must_use]
+    pub fn attached_share(&self) -> f64 {
+        if self.seconds > 0.0 {
+            (self.attached_seconds / self.seconds).clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
+    }
+
     /// A count as operations per second of attached time; `None` without any.
     #[must_use]
     pub fn per_second(&self, operations: u64) -> Option<f64> {

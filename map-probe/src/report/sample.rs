@@ -2,7 +2,7 @@
 
 use map_probe_common::op::{Class, Op, Outcome};
 
-use super::model::{Counts, Mode, Quality, Report, RowKey, Rows, TargetInfo};
+use super::model::{Cost, Counts, Mode, Quality, Report, RowKey, Rows, TargetInfo};
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
 const MISS: RowKey = (Op::Lookup, Outcome::Absent, Class::Table);
@@ -65,5 +65,17 @@ pub(crate) fn report() -> Report {
         mode: Mode::Trace,
         cost: None,
         counts: Counts::of_types(types, quality),
+    }
+}
+
+pub(crate) fn cost() -> Cost {
+    Cost {
+        windows: 200,
+        traps: 140_000,
+        ns_per_trap: Some(712.5),
+        slowdown: Some(0.0095),
+        bound: Some(0.01),
+        cpu_seconds: 0.05,
+        resident_bytes: 12_345_678,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing is wider than [`Style::width`]; type names are cut in the middle.
 
+mod cost;
 mod line;
 mod numbers;
 mod operations;
@@ -28,16 +29,16 @@ pub fn interval(report: &Report, style: Style) -> String {
         style.pick("–", "-"),
         seconds(report.until_seconds, report.seconds)
     );
-    block(report, &window, style.pick("─", "-"), style) + "\n"
+    block(report, &window, style.pick("─", "-"), style) + &cost::cost(report, style) + "\n"
 }
 
-/// The block of the whole run, with what was and was not covered.
+/// The block of the whole run, with what was and was not covered, and what it cost.
 #[must_use]
 pub fn whole_run(report: &Report, style: Style) -> String {
     let window = format!("whole run, {} s", seconds(report.seconds, report.seconds));
     let mut text = block(report, &window, style.pick("━", "="), style);
     text.push('\n');
-    text + &target(report, style)
+    text + &target(report, style) + &cost::cost(report, style)
 }
 
 fn block(report: &Report, window: &str, rule: &str, style: Style) -> String {
@@ -187,10 +188,6 @@ fn target(report: &Report, style: Style) -> String {
     }
     if target.untested {
         text += &facts("untested", Ink::Bad, words::UNTESTED);
-    }
-    if report.attached_seconds < report.seconds {
-        let attached = seconds(report.attached_seconds, report.seconds);
-        text += &facts("attached", Ink::Plain, &format!("{attached} s of it"));
     }
     if !target.covered.is_empty() {
         text += &facts("covered", Ink::Plain, &target.covered.join(", "));

@@ -70,6 +70,25 @@ pub(super) fn share(part: u64, all: u64) -> String {
     }
 }
 
+/// A share of 1 as a percentage, with at most two significant decimals: `0.95%`, `1%`, `12.3%`.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let decimals = match percent {
+        percent if percent < 1.0 => 2,
+        percent if percent < 100.0 => 1,
+        _ => 0,
+    };
+    if percent > 0.0 && percent < 0.005 {
+        return "<0.01%".to_owned();
+    }
+    let text = format!("{percent:.decimals$}");
+    let text = match text.split_once('.') {
+        Some(_) => text.trim_end_matches('0').trim_end_matches('.'),
+        None => &text,
+    };
+    format!("{text}%")
+}
+
 /// Seconds, with as many decimals as a window of that length needs: `10.0`, `0.25`, `0.050`.
 pub(super) fn seconds(seconds: f64, window: f64) -> String {
     let decimals = match window {
@@ -118,6 +137,17 @@ mod tests {
             texts,
             [
                 "0", "0.25", "7.50", "42", "999", "1.00k", "1.23k", "45.6M", "1.00M"
+            ]
+        );
+    }
+
+    #[test]
+    fn percentages_have_the_decimals_they_need() {
+        let shares = [0.0, 0.000_01, 0.001, 0.0095, 0.01, 0.123_4, 1.0, 12.5];
+        assert_eq!(
+            shares.map(percent),
+            [
+                "0%", "<0.01%", "0.1%", "0.95%", "1%", "12.3%", "100%", "1250%"
             ]
         );
     }
