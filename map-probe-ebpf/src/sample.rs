@@ -14,7 +14,7 @@ use map_probe_common::quality::Cause;
 use map_probe_common::sample::{BYTES_PER_ELEMENT, FRAMELESS, FunctionSamples, Sampled};
 use map_probe_common::site::Place;
 use map_probe_common::walk::hash::{Hashing, hash};
-use map_probe_common::walk::{End, MapType, Search, World as _};
+use map_probe_common::walk::{End, MapType, Operation, Search, World as _};
 
 use crate::scratch::{self, Scratch};
 use crate::tables::{CODE, FUNCTION_SAMPLES, PROCESS_SAMPLES, SAMPLED, SITES};
@@ -167,27 +167,18 @@ fn walk(
     let values = unsafe { scratch.values.assume_init_mut() };
     let operation = &mut values.operation;
     let typ = types::of(Kernel, values.typ)?;
-    let end = if holds_nothing(operation.map)? {
+    if holds_nothing(operation.map)? {
         // Lookups and deletes end before they hash; an insert finds nothing whatever the hash.
         if operation.op as u8 == Op::Insert as u8 {
             return Ok(false);
         }
-        End::At {
-            outcome: Outcome::Absent,
-            class: Class::Small,
-            depth: 1,
-        }
-    } else {
-        if site.hash == Place::NONE.0 {
-            let key = (operation.key_form, operation.key, operation.key_len);
-            match hash_of(sampled, &typ, operation.map, key)? {
-                Some(hash) => operation.hash = hash,
-                None => return Ok(false),
-            }
-        }
-        Search::walk_in(&mut scratch.search, Kernel, typ, operation)
-    };
-    match end {
+        return count::operation(typ.block, operation.op, Outcome::Absent, Class::Small, 1)
+            .map(|()| true);
+    }
+    if site.hash == Place::NONE.0 && !hash_of(sampled, &typ, operation)? {
+        return Ok(false);
+    }
+    match Search::walk_in(&mut scratch.search, Kernel, typ, operation) {
         End::At {
             outcome,
             class,
@@ -208,24 +199,26 @@ fn holds_nothing(map: u64) -> Result<bool, Cause> {
     Ok(entries == 0)
 }
 
-/// The hash of a key, which the function does not have here.
+/// Computes the operation's hash, which the function does not have here; false if that cannot be done.
 #[inline(never)]
-fn hash_of(
-    sampled: &Sampled,
-    typ: &MapType,
-    map: u64,
-    key: (map_probe_common::site::KeyForm, u64, u64),
-) -> Result<Option<u64>, Cause> {
+fn hash_of(sampled: &Sampled, typ: &MapType, operation: &mut Operation) -> Result<bool, Cause> {
     if sampled.key_schedule == 0 {
-        return Ok(None);
+        return Ok(false);
     }
     let uses_aes = Kernel.read::<u8>(sampled.uses_aes).ok_or(Cause::Fault)?;
     if uses_aes == 0 {
-        return Ok(None);
+        return Ok(false);
     }
     let hashing = Hashing {
         key_schedule: sampled.key_schedule,
         seed: sampled.seed,
     };
-    hash(Kernel, &hashing, typ, map, key)
+    let key = (operation.key_form, operation.key, operation.key_len);
+    match hash(Kernel, &hashing, typ, operation.map, key)? {
+        Some(hash) => {
+            operation.hash = hash;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
 }

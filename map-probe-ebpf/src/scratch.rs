@@ -48,7 +48,9 @@ pub(crate) fn claim() -> Result<&'static mut Scratch, Cause> {
 #[inline(always)]
 pub(crate) fn of_this_cpu() -> Option<&'static mut Scratch> {
     // SAFETY: the pointer is to a map's value, which nobody else uses meanwhile.
-    SCRATCH.get_ptr_mut(0).map(|scratch| unsafe { &mut *scratch })
+    SCRATCH
+        .get_ptr_mut(0)
+        .map(|scratch| unsafe { &mut *scratch })
 }
 
 /// Gives it back.

@@ -64,7 +64,8 @@ pub(crate) static CODE: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Samples of the process. Written here, read by userspace.
 #[map]
-pub(crate) static PROCESS_SAMPLES: PerCpuArray<ProcessSamples> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static PROCESS_SAMPLES: PerCpuArray<ProcessSamples> =
+    PerCpuArray::with_max_entries(1, 0);
 
 /// Samples of each map function, by its number. Written here, read by userspace.
 #[map]

@@ -6,7 +6,6 @@ use core::mem::{MaybeUninit, size_of};
 use aya_ebpf::helpers::generated::{bpf_copy_from_user, bpf_loop, bpf_probe_read_user};
 use map_probe_common::Layout;
 use map_probe_common::equal::{EqualProgram, EqualStep};
-use map_probe_common::sample::SAMPLED_STEPS;
 use map_probe_common::walk::{Plain, Search, WALK_STATE_BYTES, World};
 
 use crate::opaque;
@@ -21,19 +20,13 @@ pub(crate) struct Kernel;
 #[unsafe(no_mangle)]
 static LAYOUT: Constant<Layout> = Constant(MaybeUninit::zeroed());
 
-/// 1 in programs that may sleep, 0 in those that run in an interrupt. Written by userspace before loading.
+/// The most steps that a walk takes. Written by userspace before loading.
 #[unsafe(no_mangle)]
-static MAY_SLEEP: Constant<u32> = Constant(MaybeUninit::zeroed());
+static STEPS: Constant<u32> = Constant(MaybeUninit::zeroed());
 
 /// A constant whose value is not known yet when this is compiled.
 #[repr(transparent)]
 struct Constant<T>(MaybeUninit<T>);
-
-#[inline(always)]
-fn may_sleep() -> bool {
-    // SAFETY: a pointer to a static, which userspace has filled in.
-    unsafe { *opaque::pointer(MAY_SLEEP.0.as_ptr()) != 0 }
-}
 
 /// One step of a walk: a global function in the verifier's sense, which it checks once
 /// by itself, whatever the walk's state; inlined, it would follow every state by itself.
@@ -67,10 +60,8 @@ pub(crate) unsafe fn read_into(into: *mut c_void, size: u32, address: u64) -> Op
     if unsafe { bpf_probe_read_user(into, size, from) } == 0 {
         return Some(());
     }
-    if !may_sleep() {
-        return None;
-    }
-    // Not in memory yet: this may sleep, as the target itself would have to a moment later.
+    // Not in memory yet: this may sleep, as the target itself would have to a moment later. (In programs that run in an
+    // interrupt userspace has replaced this call by its failure.)
     // SAFETY: as above.
     if unsafe { bpf_copy_from_user(into, size, from) } == 0 {
         Some(())
@@ -111,7 +102,8 @@ impl World for Kernel {
         let callback = again as extern "C" fn(u32, *mut c_void) -> i64;
         // What the callback is given has to be on the stack; the search itself is not.
         let mut search: *mut Search<Self> = search;
-        let limit = if may_sleep() { limit } else { limit.min(SAMPLED_STEPS) };
+        // SAFETY: a pointer to a static, which userspace has filled in.
+        let limit = limit.min(unsafe { *opaque::pointer(STEPS.0.as_ptr()) });
         // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
             bpf_loop(limit, callback as *mut c_void, (&raw mut search).cast(), 0);

@@ -15,6 +15,7 @@ pub use self::assumptions::Assumptions;
 use self::values::MaxOverhead;
 use crate::error::{Failure, Status};
 use crate::output::Format;
+use crate::sampling::Wanted;
 
 /// What the user asks for.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Probe {
     pub verbosity: u8,
     /// What to take it for.
     pub assumptions: Assumptions,
+    /// Whether to sample instead of tracing, and how often.
+    pub sampling: Option<Wanted>,
     /// For `cargo xtask bench`: what to attach instead of the walk.
     pub bench: Option<Bench>,
 }
@@ -131,6 +134,14 @@ struct Options {
     #[arg(long, value_enum, default_value_t = ReportFormat::Auto)]
     format: ReportFormat,
 
+    /// Trace map operations, or sample CPU time: without traps, and with shares of time instead of counts
+    #[arg(long, value_enum, default_value_t = Mode::Trace)]
+    mode: Mode,
+
+    /// With --mode sample: look at each CPU this often, a second [default: as often as costs 0.3% of the target's time]
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..))]
+    frequency: Option<u32>,
+
     /// Bound how much the target is slowed down: `off` traces every operation
     ///
     /// This version cannot keep a bound yet, so any share like 1% or 0.5% is refused.
@@ -159,6 +170,14 @@ struct Options {
     /// Start this command and probe it from its first map operation
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Mode {
+    /// Trap every map operation: exact counts
+    Trace,
+    /// Look at what the CPUs do, many times a second: shares of CPU time, at a price that is known beforehand
+    Sample,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -192,8 +211,27 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
 }
 
 impl Options {
+    fn sampling(&self) -> Result<Option<Wanted>, Failure> {
+        match (self.mode, self.frequency) {
+            (Mode::Trace, None) => Ok(None),
+            (Mode::Trace, Some(_)) => Err(Failure::new(
+                Status::Usage,
+                "--frequency: tracing sees every operation, and samples nothing",
+            )
+            .hint("add --mode sample, or leave --frequency out")),
+            (Mode::Sample, frequency) => Ok(Some(Wanted {
+                frequency,
+                share: match self.max_overhead {
+                    MaxOverhead::Off => None,
+                    MaxOverhead::Percent(percent) => Some(percent / 100.0),
+                },
+            })),
+        }
+    }
+
     fn probe(self) -> Result<Probe, Failure> {
-        if let MaxOverhead::Percent(percent) = self.max_overhead {
+        let sampling = self.sampling()?;
+        if let (MaxOverhead::Percent(percent), None) = (self.max_overhead, sampling) {
             let message =
                 format!("--max-overhead {percent}%: this version cannot keep a bound yet");
             return Err(Failure::new(Status::Usage, message).hint(
@@ -228,6 +266,7 @@ impl Options {
             output: self.output,
             verbosity: self.verbose.min(2),
             assumptions: self.assumptions,
+            sampling,
             bench: match self.bench_empty_at {
                 Some(address) => Some(Bench::EmptyAt(address)),
                 None => self.bench_empty.then_some(Bench::Empty),

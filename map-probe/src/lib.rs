@@ -12,6 +12,7 @@ pub mod plan;
 pub mod probe;
 pub mod report;
 pub mod run;
+pub mod sampling;
 pub mod session;
 pub mod sites;
 pub mod target;

@@ -16,9 +16,10 @@ use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
-use crate::probe::{Held, Program};
+use crate::probe::{Attached, Held, Program, Sampler};
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
+use crate::sampling::{Rate, Wanted};
 use crate::session::Session;
 
 /// Probes as the command line asks.
@@ -45,10 +46,11 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         (Target::Pid(pid), None) => pid.cast_unsigned(),
         (Target::Command(_), None) => 0,
     };
-    let program = if request.bench.is_some() {
-        Program::Empty
-    } else {
-        Program::Walk
+    let program = match (&request.sampling, &request.bench) {
+        (None, None) => Program::Walk,
+        (None, Some(_)) => Program::Empty,
+        (Some(_), None) => Program::Sample,
+        (Some(_), Some(_)) => Program::EmptySample,
     };
     let mut session = Session::prepare(
         pid,
@@ -57,14 +59,26 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         request.assumptions.assume_go,
     )?;
     let exit = Exit::of(pid)?;
-    let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
-    let attached = match &request.bench {
-        Some(Bench::EmptyAt(address)) => session.attach_at_address(*address)?,
-        Some(Bench::Empty) | None => session.attach()?,
+    // A program that is run in interrupts writes no log.
+    let logged = if program.samples() {
+        0
+    } else {
+        request.verbosity
+    };
+    let mut log = KernelLog::of(session.loaded(), logged)?;
+    let mut watch = match (request.sampling, &request.bench) {
+        (Some(wanted), _) => Watch::Sampler(session.sample(wanted)?),
+        (None, Some(Bench::EmptyAt(address))) => {
+            Watch::Probes(session.attach_at_address(*address)?)
+        }
+        (None, Some(Bench::Empty) | None) => Watch::Probes(session.attach()?),
     };
     let start = Instant::now();
-    let mut progress = Progress::new(session.info());
-    announce(&progress.target);
+    let mut progress = Progress::new(session.info(), session.rate());
+    announce(&progress.target, session.rate());
+    if let (Some(wanted), Some(rate)) = (request.sampling, session.rate()) {
+        note_lowered(wanted, rate);
+    }
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -82,6 +96,9 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
             () = log.flushed() => continue,
             _ = ticks.tick() => {}
         }
+        if let Watch::Sampler(sampler) = &mut watch {
+            sampler.follow_cpus(session.loaded())?;
+        }
         let counts = session.read()?;
         progress.target = session.info();
         let report = progress.interval(counts, start.elapsed());
@@ -91,7 +108,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     }
     let seconds = start.elapsed();
     // Returns when no program runs any more: what is read then is all there is.
-    drop(attached);
+    drop(watch);
     let counts = session.read()?;
     progress.target = session.info();
     log.flush();
@@ -112,9 +129,17 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What watches the target. Dropping it ends that.
+enum Watch {
+    Probes(#[expect(dead_code, reason = "kept for what dropping it does")] Attached),
+    Sampler(Sampler),
+}
+
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
+    /// In sample mode.
+    rate: Option<Rate>,
     counts: Counts,
     until: Duration,
     /// Our own CPU time at the last report.
@@ -123,9 +148,10 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(target: TargetInfo) -> Self {
+    fn new(target: TargetInfo, rate: Option<Rate>) -> Self {
         Self {
             target,
+            rate,
             counts: Counts::default(),
             until: Duration::ZERO,
             cpu: own::cpu_time(),
@@ -158,15 +184,17 @@ impl Progress {
         cpu: Duration,
         is_final: bool,
     ) -> Report {
+        let operations = counts.operations.total();
+        let traced = operations.saturating_add(counts.quality.missing());
         let cost = Cost {
             windows: 1,
             traps: counts
-                .operations
-                .total()
-                .saturating_add(counts.quality.missing()),
-            ns_per_trap: None,
-            slowdown: None,
-            bound: None,
+                .samples
+                .as_ref()
+                .map_or(traced, |samples| samples.total),
+            ns_per_trap: self.rate.and_then(|rate| rate.ns_per_sample),
+            slowdown: self.rate.and_then(Rate::share),
+            bound: self.rate.and_then(|rate| rate.bound),
             cpu_seconds: cpu.as_secs_f64(),
             resident_bytes: own::resident_bytes(),
         };
@@ -178,15 +206,15 @@ impl Progress {
             attached_seconds: length.as_secs_f64(),
             // Lookups on small maps end before they reach a probe, in every version supported.
             small_counted: false,
-            mode: Mode::Trace,
+            mode: self.rate.map_or(Mode::Trace, |_| Mode::Sample),
             cost: Some(cost),
             counts,
         }
     }
 }
 
-/// The line that says: from now on every operation is counted.
-fn announce(target: &TargetInfo) {
+/// The line that says: from now on every operation is counted, or the target is sampled.
+fn announce(target: &TargetInfo, rate: Option<Rate>) {
     let TargetInfo {
         pid,
         exe,
@@ -197,8 +225,11 @@ fn announce(target: &TargetInfo) {
         covered,
         ..
     } = target;
+    let how = rate.map_or(String::new(), |rate| {
+        format!(", sampled {} times a second", rate.frequency)
+    });
     say(&format!(
-        "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions",
+        "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions{how}",
         covered.len()
     ));
     if let Some(assumed) = assumed {
@@ -206,6 +237,19 @@ fn announce(target: &TargetInfo) {
     }
     if *untested {
         say(&format!("note: {go} is untested: {}", words::UNTESTED));
+    }
+}
+
+/// Says if there will be fewer samples than asked for.
+fn note_lowered(wanted: Wanted, rate: Rate) {
+    if let (Some(frequency), Some(bound)) = (wanted.frequency, rate.bound)
+        && rate.frequency < frequency
+    {
+        say(&format!(
+            "note: {} samples a second instead of {frequency}: more would cost over {}% (--max-overhead)",
+            rate.frequency,
+            bound * 100.0
+        ));
     }
 }
 

@@ -1,9 +1,12 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+use map_probe_common::sample::{self, ProcessSamples};
+
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
-use crate::probe::{Attached, Counters, Loaded, Placed, Program, Tables};
-use crate::report::model::{Counts, TargetInfo};
+use crate::probe::{Attached, Counters, Loaded, Placed, Program, Sampler, Tables};
+use crate::report::model::{Counts, FunctionRow, Samples, TargetInfo};
+use crate::sampling::{self, Rate, Wanted};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
 
 /// Why a plugin's operations are not counted.
@@ -20,6 +23,19 @@ pub struct Session {
     planned: Vec<PlannedFunction>,
     loaded: Loaded,
     counters: Counters,
+    sampled: Option<Sampled>,
+}
+
+/// A target that is sampled.
+#[derive(Debug)]
+struct Sampled {
+    /// What the kernel side is told of it.
+    process: sample::Sampled,
+    /// Its map functions, by number.
+    functions: Vec<&'static str>,
+    rate: Rate,
+    /// What was counted before it began.
+    before: ProcessSamples,
 }
 
 impl Session {
@@ -43,10 +59,24 @@ impl Session {
         for (typ, _) in &mut equal {
             *typ = typ.wrapping_add(bias);
         }
+        let table = program.samples().then(|| sampling::table(&binary));
         let tables = Tables {
             layout: binary.maps().layout,
-            sites: sites(&planned).map(|site| site.site).collect(),
+            sites: match &table {
+                Some(table) => table.sites.clone(),
+                None => sites(&planned).map(|site| site.site).collect(),
+            },
             equal,
+            code: table.as_ref().map_or(Vec::new(), sampling::code),
+        };
+        let sampled = match &table {
+            Some(table) => Some(Sampled {
+                process: sampling::process(pid, &binary, bias, table)?,
+                functions: table.functions.iter().map(|f| f.symbol).collect(),
+                rate: Rate::default(),
+                before: ProcessSamples::default(),
+            }),
+            None => None,
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let loaded = Loaded::new(&tables, program, verbosity)?;
@@ -58,6 +88,7 @@ impl Session {
             planned,
             loaded,
             counters: Counters::default(),
+            sampled,
         })
     }
 
@@ -93,23 +124,53 @@ impl Session {
         }])
     }
 
-    fn attach_at(&self, placed: &[Placed]) -> Result<Attached, Failure> {
-        if !self.process.is_running() {
+    /// Samples the CPUs, as often as `wanted` allows.
+    ///
+    /// # Errors
+    /// The target ended, or the kernel refuses.
+    pub fn sample(&mut self, wanted: Wanted) -> Result<Sampler, Failure> {
+        self.check_running()?;
+        let Some(sampled) = &mut self.sampled else {
             return Err(Failure::new(
-                Status::NoProcess,
-                format!(
-                    "process {} ended before the probes were in place",
-                    self.process.pid()
-                ),
-            )
-            .hint("start it under map-probe instead: map-probe -- COMMAND"));
-        }
+                Status::Internal,
+                "the kernel side was not loaded to sample",
+            ));
+        };
+        self.loaded.sample(sampling::ourselves(&sampled.process)?)?;
+        sampled.rate = sampling::rate(&self.loaded, wanted)?;
+        (sampled.before, _) = Counters::samples(&self.loaded)?;
+        self.loaded.sample(sampled.process)?;
+        Sampler::start(&self.loaded, sampled.rate.frequency)
+    }
+
+    /// How often the target is sampled, if it is.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.sampled.as_ref().map(|sampled| sampled.rate)
+    }
+
+    fn attach_at(&self, placed: &[Placed]) -> Result<Attached, Failure> {
+        self.check_running()?;
         Attached::new(
             &self.loaded,
             &self.process.exe_link(),
             placed,
             self.process.pid(),
         )
+    }
+
+    fn check_running(&self) -> Result<(), Failure> {
+        if self.process.is_running() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Status::NoProcess,
+            format!(
+                "process {} ended before the probes were in place",
+                self.process.pid()
+            ),
+        )
+        .hint("start it under map-probe instead: map-probe -- COMMAND"))
     }
 
     fn file_offset(&self, address: u64) -> Result<u64, Failure> {
@@ -134,10 +195,15 @@ impl Session {
             loaded,
             counters,
             libraries,
+            sampled,
             ..
         } = self;
         libraries.look();
-        counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))
+        let mut counts = counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))?;
+        if let Some(sampled) = sampled {
+            counts.samples = Some(sampled.read(loaded)?);
+        }
+        Ok(counts)
     }
 
     /// The target as reports name it, with the libraries that were there at the last [`Session::read`].
@@ -167,6 +233,26 @@ impl Session {
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
         }
         info
+    }
+}
+
+impl Sampled {
+    fn read(&self, loaded: &Loaded) -> Result<Samples, Failure> {
+        let (process, functions) = Counters::samples(loaded)?;
+        let rows = self.functions.iter().zip(functions);
+        Ok(Samples {
+            frequency: self.rate.frequency,
+            total: process.total.saturating_sub(self.before.total),
+            kernel: process.kernel.saturating_sub(self.before.kernel),
+            functions: rows
+                .map(|(function, samples)| FunctionRow {
+                    function: (*function).to_owned(),
+                    inside: samples.inside,
+                    below: samples.below,
+                    walked: samples.walked,
+                })
+                .collect(),
+        })
     }
 }
 

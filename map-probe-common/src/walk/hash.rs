@@ -196,12 +196,8 @@ const fn mixed() -> [u32; 256] {
             ^ of.rotate_left(4)
             ^ 0x63;
         let doubled = double(substituted);
-        table[from as usize] = u32::from_le_bytes([
-            doubled,
-            substituted,
-            substituted,
-            doubled ^ substituted,
-        ]);
+        table[from as usize] =
+            u32::from_le_bytes([doubled, substituted, substituted, doubled ^ substituted]);
         power ^= double(power);
         inverse = times_0xf6(inverse);
         step += 1;

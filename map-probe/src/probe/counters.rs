@@ -6,6 +6,7 @@ use aya::maps::{Array, HashMap as BpfHashMap, MapError, PerCpuArray};
 use map_probe_common::counts::{Block, DeepKey, UNKNOWN_TYPE_BLOCK};
 use map_probe_common::op::of_cell;
 use map_probe_common::quality::CAUSES;
+use map_probe_common::sample::{FunctionSamples, ProcessSamples};
 use map_probe_common::walk::MapType;
 
 use super::load::Loaded;
@@ -29,6 +30,36 @@ impl Counters {
     /// A table of the kernel side cannot be read.
     pub fn read(&mut self, loaded: &Loaded, name: &mut Namer<'_>) -> Result<Counts, Failure> {
         self.read_tables(loaded, name).map_err(internal)
+    }
+
+    /// The samples since the kernel side was loaded: of the process, and by the functions' numbers.
+    ///
+    /// # Errors
+    /// As [`Counters::read`].
+    pub fn samples(loaded: &Loaded) -> Result<(ProcessSamples, Vec<FunctionSamples>), Failure> {
+        Self::read_samples(loaded).map_err(internal)
+    }
+
+    fn read_samples(loaded: &Loaded) -> Result<(ProcessSamples, Vec<FunctionSamples>), Error> {
+        let map = |name: &'static str| loaded.maps.get(name).ok_or(Error::NoTable(name));
+        let process: PerCpuArray<_, ProcessSamples> = map("PROCESS_SAMPLES")?.try_into()?;
+        let functions: PerCpuArray<_, FunctionSamples> = map("FUNCTION_SAMPLES")?.try_into()?;
+        let mut sum = ProcessSamples::default();
+        for cpu in process.get(&0, 0)?.iter() {
+            sum.total = sum.total.saturating_add(cpu.total);
+            sum.kernel = sum.kernel.saturating_add(cpu.kernel);
+        }
+        let mut by_function = Vec::new();
+        for number in 0..functions.len() {
+            let mut sum = FunctionSamples::default();
+            for cpu in functions.get(&number, 0)?.iter() {
+                sum.inside = sum.inside.saturating_add(cpu.inside);
+                sum.below = sum.below.saturating_add(cpu.below);
+                sum.walked = sum.walked.saturating_add(cpu.walked);
+            }
+            by_function.push(sum);
+        }
+        Ok((sum, by_function))
     }
 
     fn read_tables(&mut self, loaded: &Loaded, name: &mut Namer<'_>) -> Result<Counts, Error> {

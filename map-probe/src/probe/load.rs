@@ -6,6 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
+use map_probe_common::sample::{SAMPLED_STEPS, Sampled};
+use map_probe_common::site::MAX_SITES;
+use map_probe_common::walk::MAX_STEPS;
 use map_probe_common::{Layout, Site};
 
 use super::refusal::{Missing, internal, not_created};
@@ -24,6 +27,28 @@ pub enum Program {
     Walk,
     /// One that does nothing: what a trap costs by itself.
     Empty,
+    /// The one that a timer runs: it walks the operation that it meets.
+    Sample,
+    /// One that does nothing either: what a sample costs by itself.
+    EmptySample,
+}
+
+impl Program {
+    /// Its name in the object.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Walk => "map_probe",
+            Self::Empty => "empty",
+            Self::Sample => "map_sample",
+            Self::EmptySample => "empty_sample",
+        }
+    }
+
+    /// Whether a timer runs it, and not a trap.
+    #[must_use]
+    pub const fn samples(self) -> bool {
+        matches!(self, Self::Sample | Self::EmptySample)
+    }
 }
 
 /// What userspace tells the kernel side of a target.
@@ -35,6 +60,8 @@ pub struct Tables {
     pub sites: Vec<Site>,
     /// How its composite types compare, by address in the target.
     pub equal: Vec<(u64, Vec<EqualStep>)>,
+    /// For programs that sample: which site describes each byte of the map functions.
+    pub code: Vec<u64>,
 }
 
 /// The kernel side, loaded. Dropping it unloads it.
@@ -53,16 +80,25 @@ impl Loaded {
         let (steps, programs) = equality(&tables.equal);
         let mut object = aya_obj::Object::parse(OBJECT).map_err(internal)?;
         let level = [log_level(verbosity)];
+        let most_steps = if program.samples() {
+            SAMPLED_STEPS
+        } else {
+            MAX_STEPS
+        };
+        let code = &tables.code;
         object
             .patch_map_data(HashMap::from([
                 ("AYA_LOG_LEVEL", (&level[..], true)),
                 ("LAYOUT", (bytes_of(&tables.layout), true)),
+                ("STEPS", (bytes_of(&most_steps), true)),
             ]))
             .map_err(internal)?;
         let sizes = HashMap::from([
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
             ("COUNTS", TYPE_BLOCKS as usize + 1),
+            ("SITES", tables.sites.len().max(MAX_SITES as usize)),
+            ("CODE", code.len().max(1)),
         ]);
         let maps = create_maps(&mut object, &sizes)?;
         relocate(&mut object, &maps)?;
@@ -80,6 +116,7 @@ impl Loaded {
         fill("EQUAL_STEPS", &|map| {
             bpf::update(map, &indexes(steps.len()), &steps)
         })?;
+        fill("CODE", &|map| bpf::update(map, &indexes(code.len()), code))?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
 
         let program = program::load(&object, program, verbosity)?;
@@ -89,6 +126,18 @@ impl Loaded {
             .filter_map(|(name, data)| Some((name, Map::from_map_data(data).ok()?)))
             .collect();
         Ok(Self { program, maps })
+    }
+
+    /// Says which process is to be sampled.
+    ///
+    /// # Errors
+    /// The kernel does not take it.
+    pub fn sample(&self, process: Sampled) -> Result<(), Failure> {
+        let map = self.maps.get("SAMPLED");
+        let Some(Map::Array(data)) = map else {
+            return Err(internal(Missing("SAMPLED".to_owned())));
+        };
+        bpf::update(data.fd().as_fd(), &[0_u32], &[process]).map_err(internal)
     }
 
     /// The number that the kernel knows the program by.

@@ -8,8 +8,10 @@ mod counters;
 mod load;
 mod program;
 mod refusal;
+mod sampler;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
 pub use counters::Counters;
 pub use load::{Loaded, Program, Tables};
+pub use sampler::{Sampler, max_frequency};

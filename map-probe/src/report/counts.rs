@@ -6,6 +6,8 @@ use std::time::Duration;
 use map_probe_common::op::{Class, Op, Outcome};
 use map_probe_common::quality::{ALL, CAUSES, Cause};
 
+use super::samples::Samples;
+
 /// Exact counts by depth: `depth -> operations`. Depths start at 1.
 pub type Depths = BTreeMap<u32, u64>;
 
@@ -172,6 +174,8 @@ pub struct Counts {
     pub by_stack: Vec<SiteRows>,
     /// Operations that are in no row, by cause.
     pub quality: Quality,
+    /// Where the counts are of samples: all that were taken.
+    pub samples: Option<Samples>,
 }
 
 impl Counts {
@@ -233,6 +237,10 @@ impl Counts {
         Self {
             operations: self.operations.since(&earlier.operations),
             quality: self.quality.since(&earlier.quality),
+            samples: self.samples.as_ref().map(|samples| match &earlier.samples {
+                Some(earlier) => samples.since(earlier),
+                None => samples.clone(),
+            }),
             by_type: Self::of_types(types, Quality::default()).by_type,
             ..Self::default()
         }

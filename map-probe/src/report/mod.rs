@@ -5,6 +5,7 @@ pub mod json;
 pub mod model;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod samples;
 pub mod summary;
 pub mod text;
 pub mod words;

@@ -40,7 +40,9 @@ impl AesHash {
     pub fn find<'a>(find: &dyn Fn(&str) -> Option<Function<'a>>) -> Option<Self> {
         let mut schedules = BTreeSet::new();
         for function in HASH_WORDS.iter().filter_map(|name| find(name)) {
-            let keys: Vec<u64> = instructions(&function).filter_map(|i| round_key(&i)).collect();
+            let keys: Vec<u64> = instructions(&function)
+                .filter_map(|i| round_key(&i))
+                .collect();
             match keys.as_slice() {
                 [] => {}
                 [first, second, third]

@@ -37,7 +37,10 @@ fn words(schedule: &[u8], seed: u64, key: u64) -> u64 {
 #[target_feature(enable = "aes")]
 fn bytes(schedule: &[u8], seed: u64, data: &[u8]) -> u64 {
     let len = data.len() as u64;
-    let start = _mm_set_epi64x((len * 0x0001_0001_0001_0001).cast_signed(), seed.cast_signed());
+    let start = _mm_set_epi64x(
+        (len * 0x0001_0001_0001_0001).cast_signed(),
+        seed.cast_signed(),
+    );
     let scrambled = |lane: usize| {
         let x = _mm_xor_si128(start, load(&schedule[lane * 16..][..16]));
         _mm_aesenc_si128(x, x)
@@ -59,7 +62,13 @@ fn bytes(schedule: &[u8], seed: u64, data: &[u8]) -> u64 {
         }
         16 => std::vec![data.to_vec()],
         n => {
-            let half = if n <= 32 { 16 } else if n <= 64 { 32 } else { 64 };
+            let half = if n <= 32 {
+                16
+            } else if n <= 64 {
+                32
+            } else {
+                64
+            };
             let ends = data[..half].chunks(16).chain(data[n - half..].chunks(16));
             ends.map(<[u8]>::to_vec).collect()
         }
@@ -158,7 +167,10 @@ fn long_and_composite_keys_are_not_hashed_here_and_unreadable_ones_are_faults() 
         key_program: EqualProgram { start: 20, end: 22 },
         ..MapType::default()
     };
-    assert_eq!(place.hash(composite, (KeyForm::Pointer, place.map, 0)), Ok(None));
+    assert_eq!(
+        place.hash(composite, (KeyForm::Pointer, place.map, 0)),
+        Ok(None)
+    );
     assert_eq!(
         place.hash(memory_of(0), (KeyForm::String, place.map, MAX_HASHED + 1)),
         Ok(None)

@@ -5,7 +5,7 @@ use map_probe_common::op::Class;
 use super::line::{Ink, Line, Style, columns, shorten_middle};
 use super::numbers::{compact, exact, exact_in, mean, share};
 use crate::report::counts::{Depths, TypeRows};
-use crate::report::model::Report;
+use crate::report::model::{Mode, Report};
 use crate::report::summary::{self, Summary};
 use crate::report::words;
 
@@ -21,21 +21,20 @@ const INDENT: usize = 2;
 
 /// All operations on tables, with their histograms.
 pub(super) fn operations(report: &Report, style: Style) -> String {
+    let words = Words::of(report);
     let mut rows = report.counts.operations.of(Class::Table).peekable();
     if rows.peek().is_none() {
         let none = Line::new(style).blank(INDENT);
-        return none
-            .push(Ink::Faint, "no operations on tables in this time")
-            .end();
+        return none.push(Ink::Faint, words.nothing).end();
     }
     let name = style
         .width
         .saturating_sub(INDENT + COUNT + RATE + MEAN + 3 * DEPTH);
     let mut text = Line::new(style)
         .blank(INDENT)
-        .left_in(Ink::Faint, name, "operations on tables")
-        .right(Ink::Faint, COUNT, "count")
-        .right(Ink::Faint, RATE, "per s")
+        .left_in(Ink::Faint, name, words.operations)
+        .right(Ink::Faint, COUNT, words.count)
+        .right(Ink::Faint, RATE, words.rate)
         .right(Ink::Faint, MEAN, "depth mean")
         .right(Ink::Faint, DEPTH, "p50")
         .right(Ink::Faint, DEPTH, "p99")
@@ -49,9 +48,7 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
             text.push('\n');
         }
         let kind = format!("{} {}", words::op(op), words::outcome(op, outcome));
-        let rate = report
-            .per_second(summary.count)
-            .map_or("-".to_owned(), compact);
+        let rate = rate(report, summary.count);
         text += &Line::new(style)
             .blank(INDENT)
             .left_in(Ink::Strong, name, &kind)
@@ -65,6 +62,44 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
         text += &histogram(depths, summary.count, style);
     }
     text
+}
+
+/// What a report of operations and one of samples call the same columns.
+struct Words {
+    operations: &'static str,
+    nothing: &'static str,
+    types: &'static str,
+    count: &'static str,
+    rate: &'static str,
+}
+
+impl Words {
+    const fn of(report: &Report) -> Self {
+        match report.mode {
+            Mode::Trace => Self {
+                operations: "operations on tables",
+                nothing: "no operations on tables in this time",
+                types: "types of these maps",
+                count: "count",
+                rate: "per s",
+            },
+            Mode::Sample => Self {
+                operations: "CPU time in tables",
+                nothing: "no sample met an operation on a table in this time",
+                types: "types of these maps",
+                count: "samples",
+                rate: "of all",
+            },
+        }
+    }
+}
+
+/// Operations per second, or a share of the CPU time.
+fn rate(report: &Report, count: u64) -> String {
+    match &report.counts.samples {
+        Some(samples) => share(count, samples.total),
+        None => report.per_second(count).map_or("-".to_owned(), compact),
+    }
 }
 
 fn depth(depth: u32) -> String {
@@ -143,10 +178,11 @@ pub(super) fn types(report: &Report, style: Style) -> String {
     let name = style
         .width
         .saturating_sub(INDENT + COUNT + MEAN + 2 * DEPTH);
+    let words = Words::of(report);
     let mut text = Line::new(style)
         .blank(INDENT)
-        .left_in(Ink::Faint, name, "types of these maps")
-        .right(Ink::Faint, COUNT, "count")
+        .left_in(Ink::Faint, name, words.types)
+        .right(Ink::Faint, COUNT, words.count)
         .right(Ink::Faint, MEAN, "depth mean")
         .right(Ink::Faint, DEPTH, "p99")
         .right(Ink::Faint, DEPTH, "max")
