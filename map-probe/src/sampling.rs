@@ -53,6 +53,7 @@ impl Rate {
 }
 
 /// The map functions of a program, as the sampler's tables have them.
+#[must_use]
 pub fn table(binary: &Binary) -> SampleTable {
     sampling::table(binary.maps(), &|name| binary.function(name), &|address| {
         binary.name_at(address)
@@ -132,7 +133,7 @@ fn identity(pid: u32) -> Result<Sampled, Failure> {
     })
 }
 
-/// `NSpid:	4711	12` has the ids from our namespace down to the process's own.
+/// A line like `NSpid: 4711 12` has the ids from our namespace down to the process's own.
 fn innermost_pid(status: &str) -> Option<u32> {
     let line = status
         .lines()
@@ -203,9 +204,10 @@ pub fn rate(loaded: &Loaded, wanted: Wanted) -> Result<Rate, Failure> {
 fn affordable(share: f64, ns_per_sample: Option<f64>) -> u32 {
     /// What is taken where it could not be measured: more than was ever seen.
     const DEAR: f64 = 10_000.0;
+    #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
     let frequency = (share * 1e9 / ns_per_sample.unwrap_or(DEAR)).clamp(1.0, 1e6) as u32;
     // In step with the clock of the target or the kernel, the same work would be met again and again.
-    if frequency > 1 && frequency % 10 == 0 {
+    if frequency > 1 && frequency.is_multiple_of(10) {
         frequency - 1
     } else {
         frequency
@@ -242,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_frequency_is_the_highest_within_the_share_and_out_of_step() {
-        assert_eq!(affordable(0.003, Some(3003.0)), 999 - 1 + 1);
+        assert_eq!(affordable(0.003, Some(2999.0)), 999);
         assert_eq!(affordable(0.003, Some(3000.0)), 999);
         assert_eq!(affordable(0.003, None), 299);
         assert_eq!(affordable(0.000_000_1, Some(3000.0)), 1);

@@ -15,6 +15,7 @@ Examples:
   map-probe --pid 4711                             a block of text a second, until Ctrl-C
   map-probe --pid 4711 --duration 10s --format json --output report.json
   map-probe --format ndjson -- ./server -port 80   from its first map operation on
+  map-probe --mode sample --pid 4711               shares of CPU time, for 0.3% of it
   map-probe sites ./server                         what would be probed; needs no root
 
 How to read a report:
@@ -30,6 +31,14 @@ How to read a report:
            bucket allocated at the end was not examined. An insert that makes its map grow is
            one operation, with the depth of its first search.
   p99      99% of the operations have this depth or less (p50, p90 and p999 likewise)
+
+Sampling (--mode sample): no traps. A timer looks at each CPU many times a second; where it meets
+  the target in a map operation, that operation is walked from where it stands. The counts of
+  such a report are samples of CPU time, not operations: a slow operation is met more often than
+  a fast one. \"of all\" is the share of the target's CPU time.
+  unknown  inserts and deletes that had done their work, or were growing the map, and keys
+           that Go hashes in parts (floats, interfaces, structs with strings): their function
+           is known and their depth is not
 
 Quality: operations that were seen and yet are in no row. All zero: the counts are exact.
   lost       a table of the kernel side had no room, or a probe fired that it has no site for

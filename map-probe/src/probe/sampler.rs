@@ -154,8 +154,8 @@ fn control(timer: &OwnedFd, request: u32, argument: i32) -> io::Result<()> {
 /// The CPUs of a list like `0-3,6`.
 fn cpus(list: &str) -> Vec<u32> {
     let ranges = list.trim().split(',').filter_map(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        Some(first.parse().ok()?..=last.parse::<u32>().ok()?.min(MAX_CPUS))
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        Some(from.parse().ok()?..=to.parse::<u32>().ok()?.min(MAX_CPUS))
     });
     ranges.flatten().collect()
 }

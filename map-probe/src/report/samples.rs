@@ -118,14 +118,13 @@ mod tests {
             total: 100,
             kernel: 10,
             functions: vec![row("a", 20, 5, 22), row("b", 1, 0, 0)],
-            ..Samples::default()
+            frequency: 999,
         };
         let later = Samples {
             frequency: 999,
             total: 150,
             kernel: 11,
             functions: vec![row("a", 25, 5, 27), row("b", 9, 3, 4)],
-            ..Samples::default()
         };
         let interval = later.since(&earlier);
         assert_eq!(

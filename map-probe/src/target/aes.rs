@@ -98,7 +98,7 @@ fn fixed_address(instruction: &Instruction) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iced_x86::code_asm::{CodeAssembler, byte_ptr, rbx, xmm0, xmmword_ptr};
+    use iced_x86::code_asm::{CodeAssembler, byte_ptr, rbx, rip, xmm0, xmmword_ptr};
 
     const FLAG: u64 = 0x50_0000;
     const SCHEDULE: u64 = 0x50_1000;
@@ -106,10 +106,10 @@ mod tests {
     fn found(keys: &[u64]) -> Option<AesHash> {
         let mut a = CodeAssembler::new(64).expect("64 bits are supported");
         let mut write = || {
-            a.cmp(byte_ptr(FLAG), 0)?;
+            a.cmp(byte_ptr(rip + FLAG), 0)?;
             a.movq(xmm0, rbx)?;
             for key in keys {
-                a.aesenc(xmm0, xmmword_ptr(*key))?;
+                a.aesenc(xmm0, xmmword_ptr(rip + *key))?;
             }
             a.ret()
         };

@@ -2,6 +2,7 @@
 
 mod evacuation;
 mod refusals;
+mod sampling;
 mod search;
 mod two_ways;
 

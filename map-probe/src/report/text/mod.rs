@@ -60,17 +60,14 @@ fn block(report: &Report, window: &str, rule: &str, style: Style) -> String {
 
 /// When, whom, how much, how fast; a rule to the end of the line.
 fn header(report: &Report, window: &str, rule: &str, style: Style) -> String {
-    let (what, how_often) = match &report.counts.samples {
-        Some(samples) => (
-            plural(samples.total, "sample"),
-            format!("{} Hz ", samples.frequency),
-        ),
-        None => {
-            let operations = report.counts.operations.total();
-            let rate = report.per_second(operations);
-            let rate = rate.map_or("-".to_owned(), compact);
-            (plural(operations, "operation"), format!("{rate}/s "))
-        }
+    let (what, how_often) = if let Some(samples) = &report.counts.samples {
+        let frequency = format!("{} Hz ", samples.frequency);
+        (plural(samples.total, "sample"), frequency)
+    } else {
+        let operations = report.counts.operations.total();
+        let rate = report.per_second(operations);
+        let rate = rate.map_or("-".to_owned(), compact);
+        (plural(operations, "operation"), format!("{rate}/s "))
     };
     let dot = format!(" {} ", style.pick("·", "|"));
     let name = report.target.exe.rsplit('/').next().unwrap_or_default();
