@@ -1,4 +1,5 @@
-//! The counters in the kernel: per type a block of exact depths, deeper ones by themselves.
+//! The counters in the kernel: per type a block of exact depths, deeper ones by themselves; and by call site, by map
+//! and by stack under keys that have type, cell and depth in them.
 
 use crate::op::CELLS;
 use crate::shared::shared;
@@ -8,6 +9,18 @@ pub const NEAR_DEPTHS: usize = 16;
 
 /// The block of operations whose type found no block of its own: a report shows its type as unknown.
 pub const UNKNOWN_TYPE_BLOCK: u32 = 0;
+
+/// The block of operations, of whatever type, that found no room in the table of call sites.
+pub const NO_SITE_BLOCK: u32 = 1;
+
+/// The same of the table of maps.
+pub const NO_MAP_BLOCK: u32 = 2;
+
+/// The same of the tables of stacks.
+pub const NO_STACK_BLOCK: u32 = 3;
+
+/// The first block of a type.
+pub const FIRST_TYPE_BLOCK: u32 = 4;
 
 /// One type's operations by cell and depth; `counts[cell][depth - 1]`.
 #[derive(Clone, Copy, Debug)]
@@ -30,3 +43,58 @@ pub struct DeepKey {
     pub depth: u32,
 }
 shared!(DeepKey, 12, { block: u32, cell: u32, depth: u32 });
+
+/// Under which key operations of one call site, or of one stack, are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct SiteKey {
+    /// By call site: the address that the map function, or its wrapper, returns to. By stack: its [`StackId`].
+    /// 0 if it is not known.
+    pub caller: u64,
+    /// The type's block.
+    pub block: u32,
+    /// The cell, as [`crate::op::cell`] numbers them.
+    pub cell: u16,
+    /// Buckets or groups examined. No walk has more than a `u16` holds.
+    pub depth: u16,
+}
+shared!(SiteKey, 16, { caller: u64, block: u32, cell: u16, depth: u16 });
+
+/// Under which key operations on one map are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct MapKey {
+    /// Address of the map.
+    pub map: u64,
+    /// The rest, as with call sites; the caller is 0 unless [`crate::options::MAPS_BY_CALLER`] is set.
+    pub site: SiteKey,
+}
+shared!(MapKey, 24, { map: u64, site: SiteKey });
+
+/// Operations on one map, and what the last of them saw of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct MapCount {
+    /// Operations.
+    pub operations: u64,
+    /// How full the map was.
+    pub shape: Shape,
+    /// When: the kernel's ticks (`jiffies`), the low 32 bits of them.
+    pub ticks: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved: u32,
+}
+shared!(MapCount, 40, { operations: u64, shape: Shape, ticks: u32, reserved: u32 });
+
+/// How full a map was as an operation started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Shape {
+    /// Entries in it.
+    pub entries: u64,
+    /// Swiss: tables, 0 for a small map. Classic: 1.
+    pub tables: u64,
+    /// Classic: main buckets. Swiss: groups of the table that was searched.
+    pub units: u64,
+}
+shared!(Shape, 24, { entries: u64, tables: u64, units: u64 });

@@ -58,6 +58,8 @@ pub struct Layout {
     pub indirect_key: u32,
 
     // The map's header (`hmap`, `maps.Map`): fields within its first `HEADER_WORDS` words.
+    /// Classic `hmap.count`, Swiss `Map.used`.
+    pub entries: Field,
     /// Classic `hmap.flags`, Swiss `Map.writing`.
     pub writing: Field,
     /// Classic `hmap.B`, Swiss `Map.globalShift`.
@@ -105,9 +107,9 @@ pub struct Layout {
     /// `itab.Type`.
     pub itab_type: Field,
 }
-shared!(Layout, 92, {
+shared!(Layout, 96, {
     kind: u32, indirect_key: u32,
-    writing: Field, shift: Field, storage: Field, second: Field, groups: Field,
+    entries: Field, writing: Field, shift: Field, storage: Field, second: Field, groups: Field,
     writing_mask: u32, same_size_mask: u32,
     key_type: Field, type_flags: Field, unit_size: Field, keys_offset: Field, key_stride: Field,
     size: Field, tflag: Field, kind_byte: Field, kind_mask: u32, regular_memory: u32,

@@ -15,6 +15,7 @@ pub mod counts;
 pub mod equal;
 pub mod layout;
 pub mod op;
+pub mod options;
 pub mod quality;
 pub mod sample;
 pub mod site;

@@ -7,7 +7,25 @@ use crate::shared::shared;
 pub const MAX_SITES: u32 = 256;
 
 /// Words of the stack that a site can have read: one window of them.
-pub const STACK_WORDS: usize = 8;
+pub const STACK_WORDS: usize = 16;
+
+/// Calls by which wrappers of the runtime reach one map function: `runtime.mapdelete_faststr` and its siblings call
+/// `(*Map).Delete`.
+pub const MAX_WRAPPERS: usize = 8;
+
+/// Wrappers between a map function and the code that does the operation, at most.
+pub const WRAPPER_LEVELS: usize = 2;
+
+/// A call in a wrapper: the code that does the operation is the wrapper's caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Wrapper {
+    /// Where that call returns to, in the target; 0 for none.
+    pub return_address: u64,
+    /// Bytes from there on the stack to the wrapper's own return address.
+    pub distance: u64,
+}
+shared!(Wrapper, 16, { return_address: u64, distance: u64 });
 
 /// Where a value lives: 0–15 a register in the order of the instruction set
 /// (`RAX RCX RDX RBX RSP RBP RSI RDI R8..R15`), 16 and up a word of the stack
@@ -67,8 +85,11 @@ pub const STOPS_AT_EMPTY_REST: u8 = 1;
 /// The search passes over a group whose first free slot is a tombstone, even if it has an empty one.
 pub const PASSES_TOMBSTONE_FIRST: u8 = 2;
 
+/// The offset of a return address that is not known.
+pub const NO_CALLER: u32 = u32::MAX;
+
 /// One probe site, as the kernel side needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Site {
     /// Where the stack window starts, in bytes above the stack pointer.
@@ -94,12 +115,22 @@ pub struct Site {
     /// The hash; [`Place::NONE`] at an [`Role::AfterEvacuation`] site where the function no longer has it: it is then
     /// the one that the operation had when it was deferred.
     pub hash: u8,
-    /// Keeps the size a multiple of four.
-    pub reserved: [u8; 2],
+    /// Words that are read there if they can be, instead of `stack_words`: up to the return addresses of wrappers. Beyond
+    /// the function's own frame there may be nothing.
+    pub wide_words: u8,
+    /// Whether the frame pointer (RBP) is set up for the function's own frame, as user stacks need it: 0 or 1.
+    pub has_frame_pointer: u8,
+    /// Bytes from the stack pointer to the function's return address; [`NO_CALLER`] if that is not known.
+    pub caller_offset: u32,
+    /// Keeps the size a multiple of eight.
+    pub reserved: u32,
+    /// Calls of this function in wrappers, and of those in others.
+    pub wrappers: [Wrapper; MAX_WRAPPERS],
 }
-shared!(Site, 16, {
+shared!(Site, 152, {
     stack_offset: u32, stack_words: u8, op: u8, key_form: u8, role: u8, search: u8,
-    typ: u8, map: u8, key: u8, key_len: u8, hash: u8, reserved: [u8; 2],
+    typ: u8, map: u8, key: u8, key_len: u8, hash: u8, wide_words: u8, has_frame_pointer: u8,
+    caller_offset: u32, reserved: u32, wrappers: [Wrapper; MAX_WRAPPERS],
 });
 
 impl Site {

@@ -17,7 +17,17 @@ pub(crate) fn operation(
     class: Class,
     depth: u32,
 ) -> Result<(), Cause> {
-    let cell = cell(op, outcome, class);
+    near_or_deep(block, cell(op, outcome, class), depth)
+}
+
+/// Counts, in a block that is no type's, an operation that some table has no room for.
+#[inline(never)]
+pub(crate) fn in_cell(block: u32, cell: usize, depth: u32) {
+    let _ = near_or_deep(block, cell, depth);
+}
+
+#[inline(always)]
+fn near_or_deep(block: u32, cell: usize, depth: u32) -> Result<(), Cause> {
     let near = depth.wrapping_sub(1) as usize;
     if near >= NEAR_DEPTHS {
         return deep(DeepKey {

@@ -9,9 +9,11 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod caller;
 mod count;
 mod opaque;
 mod pending;
+mod places;
 mod sample;
 mod scratch;
 mod tables;
@@ -23,6 +25,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{perf_event, uprobe};
 use aya_ebpf::programs::{PerfEventContext, ProbeContext};
 use aya_log_ebpf::{debug, info};
+use map_probe_common::op::cell;
 use map_probe_common::quality::Cause;
 use map_probe_common::site::Role;
 use map_probe_common::walk::{End, Search};
@@ -70,6 +73,9 @@ fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
     Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
+    if world::options().map != 0 && world::options().map != values.operation.map {
+        return Ok(());
+    }
     if values.operation.role as u8 == Role::AfterEvacuation as u8 {
         // Most operations here were counted at their first site: an insert that grew its map passes again.
         let Some(hash) = pending::take(values.goroutine) else {
@@ -78,7 +84,13 @@ fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
         values.operation.hash = hash;
     }
     let typ = types::of(Kernel, values.typ)?;
-    match Search::walk_in(&mut scratch.search, Kernel, typ, &values.operation) {
+    match Search::walk_in(
+        &mut scratch.search,
+        &mut scratch.shape,
+        Kernel,
+        typ,
+        &values.operation,
+    ) {
         End::At {
             outcome,
             class,
@@ -95,7 +107,10 @@ fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
                 class as u8,
                 depth
             );
-            count::operation(typ.block, values.operation.op, outcome, class, depth)
+            let op = values.operation.op;
+            count::operation(typ.block, op, outcome, class, depth)?;
+            places::count(scratch, typ.block, cell(op, outcome, class) as u32, depth);
+            Ok(())
         }
         End::Deferred => pending::put(values.goroutine, values.operation.hash),
         End::Failed(cause) => {

@@ -9,7 +9,7 @@ use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
 use aya_ebpf::helpers::generated::bpf_get_ns_current_pid_tgid;
-use map_probe_common::op::{Class, Op, Outcome};
+use map_probe_common::op::{Class, Op, Outcome, cell};
 use map_probe_common::quality::Cause;
 use map_probe_common::sample::{BYTES_PER_ELEMENT, FRAMELESS, FunctionSamples, Sampled};
 use map_probe_common::site::Place;
@@ -19,8 +19,8 @@ use map_probe_common::walk::{End, MapType, Operation, Search, World as _};
 use crate::scratch::{self, Scratch};
 use crate::tables::{CODE, FUNCTION_SAMPLES, PROCESS_SAMPLES, SAMPLED, SITES};
 use crate::values::Values;
-use crate::world::Kernel;
-use crate::{atomic, count, types};
+use crate::world::{Kernel, options};
+use crate::{atomic, count, places, types};
 
 /// Where a sample met a map operation.
 struct Met {
@@ -166,27 +166,52 @@ fn walk(
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
     let operation = &mut values.operation;
+    let only = options().map;
+    if only != 0 && only != operation.map {
+        return Ok(false);
+    }
     let typ = types::of(Kernel, values.typ)?;
     if holds_nothing(operation.map)? {
         // Lookups and deletes end before they hash; an insert finds nothing whatever the hash.
         if operation.op as u8 == Op::Insert as u8 {
             return Ok(false);
         }
-        return count::operation(typ.block, operation.op, Outcome::Absent, Class::Small, 1)
-            .map(|()| true);
+        return counted(scratch, typ.block, Outcome::Absent, Class::Small, 1);
     }
     if site.hash == Place::NONE.0 && !hash_of(sampled, &typ, operation)? {
         return Ok(false);
     }
-    match Search::walk_in(&mut scratch.search, Kernel, typ, operation) {
+    match Search::walk_in(
+        &mut scratch.search,
+        &mut scratch.shape,
+        Kernel,
+        typ,
+        operation,
+    ) {
         End::At {
             outcome,
             class,
             depth,
-        } => count::operation(typ.block, operation.op, outcome, class, depth).map(|()| true),
+        } => counted(scratch, typ.block, outcome, class, depth),
         End::Deferred => Ok(false),
         End::Failed(cause) => Err(cause),
     }
+}
+
+/// Counts a sample whose operation was walked.
+#[inline(always)]
+fn counted(
+    scratch: &mut Scratch,
+    block: u32,
+    outcome: Outcome,
+    class: Class,
+    depth: u32,
+) -> Result<bool, Cause> {
+    // SAFETY: written before the walk.
+    let op = unsafe { scratch.values.assume_init_ref() }.operation.op;
+    count::operation(block, op, outcome, class, depth)?;
+    places::count(scratch, block, cell(op, outcome, class) as u32, depth);
+    Ok(true)
 }
 
 /// Whether a map is nil or has no entries: both families of maps begin with their number (`hmap.count`, `Map.used`).

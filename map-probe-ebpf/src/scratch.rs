@@ -6,6 +6,7 @@
 use core::arch::asm;
 use core::mem::MaybeUninit;
 
+use map_probe_common::counts::Shape;
 use map_probe_common::quality::Cause;
 use map_probe_common::walk::Search;
 
@@ -26,6 +27,8 @@ pub(crate) struct Scratch {
     pub(crate) places: [u64; PLACES],
     /// The operation's values.
     pub(crate) values: MaybeUninit<Values>,
+    /// How full the map is.
+    pub(crate) shape: Shape,
     /// The walk.
     pub(crate) search: MaybeUninit<Search<Kernel>>,
 }

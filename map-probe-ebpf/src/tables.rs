@@ -3,9 +3,9 @@
 //! Sizes here are the least that loads; userspace sets those it needs.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use map_probe_common::Site;
-use map_probe_common::counts::{Block, DeepKey};
+use map_probe_common::counts::{Block, DeepKey, MapCount, MapKey, SiteKey};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::sample::{FunctionSamples, MAX_RANGES, ProcessSamples, Sampled};
@@ -41,6 +41,14 @@ pub(crate) static COUNTS: PerCpuArray<Block> = PerCpuArray::with_max_entries(16,
 /// Operations deeper than that. Written here, read by userspace.
 #[map]
 pub(crate) static DEEP: HashMap<DeepKey, u64> = HashMap::with_max_entries(16384, 0);
+
+/// Operations by call site, type, cell and depth. Written here, read by userspace.
+#[map]
+pub(crate) static BY_SITE: HashMap<SiteKey, u64> = HashMap::with_max_entries(1, 0);
+
+/// Operations by map, type, cell and depth: those of the maps that were used last. Written here, read by userspace.
+#[map]
+pub(crate) static BY_MAP: LruHashMap<MapKey, MapCount> = LruHashMap::with_max_entries(1, 0);
 
 /// Operations that are in no row, by cause. Written here, read by userspace.
 #[map]

@@ -1,7 +1,7 @@
 //! Map types: read from the target when first met, then remembered.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use map_probe_common::counts::UNKNOWN_TYPE_BLOCK;
+use map_probe_common::counts::{FIRST_TYPE_BLOCK, UNKNOWN_TYPE_BLOCK};
 use map_probe_common::quality::Cause;
 use map_probe_common::walk::{MapType, map_type};
 
@@ -42,7 +42,7 @@ fn free_block() -> u32 {
         return UNKNOWN_TYPE_BLOCK;
     };
     // SAFETY: the pointer is to a map's value.
-    let block = atomic::next(unsafe { &mut *used }) as u32;
+    let block = atomic::next(unsafe { &mut *used }) as u32 + (FIRST_TYPE_BLOCK - 1);
     if COUNTS.get(block).is_some() {
         block
     } else {

@@ -7,16 +7,20 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::programs::ProbeContext;
-use map_probe_common::Site;
+use map_probe_common::options::{MAPS_BY_CALLER, SITES as BY_SITE};
 use map_probe_common::quality::Cause;
-use map_probe_common::site::{Place, STACK_WORDS};
+use map_probe_common::site::{Place, STACK_WORDS, Site};
 use map_probe_common::walk::Operation;
 
+use crate::caller;
 use crate::tables::SITES;
-use crate::world::read_into;
+use crate::world::{options, read_into};
 
 /// Values that a site can name: the registers, then the stack window.
 pub(crate) const PLACES: usize = Place::FIRST_STACK_WORD as usize + STACK_WORDS;
+
+/// What makes it necessary to know the call site.
+const CALLERS: u32 = BY_SITE | MAPS_BY_CALLER;
 
 /// What a trap tells.
 pub(crate) struct Values {
@@ -24,6 +28,8 @@ pub(crate) struct Values {
     pub(crate) typ: u64,
     /// Address of the goroutine (`g`, in R14 by Go's ABI): what stays the same while an operation runs.
     pub(crate) goroutine: u64,
+    /// Where the map function, or its wrapper, returns to: the call site. 0 if not asked for, or not known.
+    pub(crate) caller: u64,
     /// The operation.
     pub(crate) operation: Operation,
 }
@@ -56,25 +62,31 @@ impl Values {
     ) -> Result<(), Cause> {
         // SAFETY: the caller's promise.
         let regs = unsafe { &*ctx.cast::<pt_regs>() };
-        *places = [
+        let registers = [
             regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi,
             regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
-            // The stack window.
-            0, 0, 0, 0, 0, 0, 0, 0,
         ];
-        let words = u32::from(site.stack_words);
-        if words > 0 {
-            let window = stack_pointer.wrapping_add(u64::from(site.stack_offset));
-            let into = (&raw mut places[usize::from(Place::FIRST_STACK_WORD)]).cast();
-            // Bounded for the verifier; the planner never asks for more.
-            let bytes = (words.min(STACK_WORDS as u32) * 8).max(8);
-            // SAFETY: that many bytes of `places` follow its first stack word.
-            unsafe { read_into(into, bytes, window) }.ok_or(Cause::Fault)?;
+        for (place, register) in places.iter_mut().zip(registers) {
+            *place = register;
         }
+        let with_caller = options().count & CALLERS != 0;
+        let mut words = site.stack_words;
+        // Further than is needed, if that can be read: it saves another read for operations by a wrapper.
+        if with_caller && read_window(places, stack_pointer, site, site.wide_words).is_some() {
+            words = site.wide_words;
+        } else {
+            read_window(places, stack_pointer, site, words).ok_or(Cause::Fault)?;
+        }
+        let caller = if with_caller {
+            caller::of(site, places, words, stack_pointer)
+        } else {
+            0
+        };
         let get = |place: u8| places.get(usize::from(place)).copied().unwrap_or(0);
         into.write(Self {
             typ: get(site.typ),
             goroutine: regs.r14,
+            caller,
             operation: Operation {
                 op: site.op().ok_or(Cause::UnknownSite)?,
                 role: site.role().ok_or(Cause::UnknownSite)?,
@@ -88,4 +100,18 @@ impl Values {
         });
         Ok(())
     }
+}
+
+/// Reads `words` words of the site's stack window.
+#[inline(always)]
+fn read_window(places: &mut [u64; PLACES], stack: u64, site: &Site, words: u8) -> Option<()> {
+    if words == 0 {
+        return Some(());
+    }
+    let window = stack.wrapping_add(u64::from(site.stack_offset));
+    let into = (&raw mut places[usize::from(Place::FIRST_STACK_WORD)]).cast();
+    // Bounded for the verifier; the planner never asks for more.
+    let bytes = (u32::from(words).min(STACK_WORDS as u32) * 8).max(8);
+    // SAFETY: that many bytes of `places` follow its first stack word.
+    unsafe { read_into(into, bytes, window) }
 }

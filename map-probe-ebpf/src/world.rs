@@ -6,6 +6,7 @@ use core::mem::{MaybeUninit, size_of};
 use aya_ebpf::helpers::generated::{bpf_copy_from_user, bpf_loop, bpf_probe_read_user};
 use map_probe_common::Layout;
 use map_probe_common::equal::{EqualProgram, EqualStep};
+use map_probe_common::options::Options;
 use map_probe_common::walk::{Plain, Search, WALK_STATE_BYTES, World};
 
 use crate::opaque;
@@ -20,13 +21,20 @@ pub(crate) struct Kernel;
 #[unsafe(no_mangle)]
 static LAYOUT: Constant<Layout> = Constant(MaybeUninit::zeroed());
 
-/// The most steps that a walk takes. Written by userspace before loading.
+/// What is asked for. Written by userspace before loading, too.
 #[unsafe(no_mangle)]
-static STEPS: Constant<u32> = Constant(MaybeUninit::zeroed());
+static OPTIONS: Constant<Options> = Constant(MaybeUninit::zeroed());
 
 /// A constant whose value is not known yet when this is compiled.
 #[repr(transparent)]
 struct Constant<T>(MaybeUninit<T>);
+
+/// What userspace asks to count.
+#[inline(always)]
+pub(crate) fn options() -> &'static Options {
+    // SAFETY: a pointer to a static, which userspace has filled in.
+    unsafe { &*opaque::pointer(OPTIONS.0.as_ptr()) }
+}
 
 /// One step of a walk: a global function in the verifier's sense, which it checks once
 /// by itself, whatever the walk's state; inlined, it would follow every state by itself.
@@ -102,8 +110,10 @@ impl World for Kernel {
         let callback = again as extern "C" fn(u32, *mut c_void) -> i64;
         // What the callback is given has to be on the stack; the search itself is not.
         let mut search: *mut Search<Self> = search;
-        // SAFETY: a pointer to a static, which userspace has filled in.
-        let limit = limit.min(unsafe { *opaque::pointer(STEPS.0.as_ptr()) });
+        let limit = match options().steps {
+            0 => limit,
+            most => limit.min(most),
+        };
         // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
             bpf_loop(limit, callback as *mut c_void, (&raw mut search).cast(), 0);

@@ -1,7 +1,9 @@
 //! The command line: flags, what they say about themselves, and what is refused.
 
 mod assumptions;
+mod generate;
 mod help;
+mod record;
 mod values;
 
 use std::ffi::OsString;
@@ -17,6 +19,8 @@ use crate::error::{Failure, Status};
 use crate::output::Format;
 use crate::sampling::Wanted;
 
+pub use self::generate::{Generate, generate};
+
 /// What the user asks for.
 #[derive(Debug)]
 pub enum Request {
@@ -24,6 +28,8 @@ pub enum Request {
     Probe(Probe),
     /// Print what would be probed in a binary.
     Sites(Sites),
+    /// Print shell completions or the man page.
+    Generate(Generate),
     /// `--help` or `--version`: [`clap::Error::print`] it, and be done.
     Explain(clap::Error),
 }
@@ -41,6 +47,8 @@ pub struct Probe {
     pub format: Format,
     /// Where to; `None`: standard output.
     pub output: Option<PathBuf>,
+    /// Where the report goes beside a profile, as JSON; `None`: nowhere.
+    pub json: Option<PathBuf>,
     /// How much of the kernel side's own log to show: 0 none, 1 `-v`, 2 `-vv`.
     pub verbosity: u8,
     /// What to take it for.
@@ -58,6 +66,8 @@ pub enum Bench {
     Empty,
     /// An empty program at a linked address.
     EmptyAt(u64),
+    /// Nothing for long: all sites attached and detached so many times.
+    Attach(u32),
 }
 
 /// Whom to probe.
@@ -99,7 +109,7 @@ pub enum SitesFormat {
     long_about = help::ABOUT,
     after_help = "`map-probe --help` explains more: examples, what a report says, what it needs and costs.",
     after_long_help = help::MORE,
-    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe sites <BINARY> [--format text|json]",
+    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe record ... -o <FILE>\n       map-probe sites <BINARY> [--format text|json]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -114,10 +124,20 @@ struct CommandLine {
 enum Sub {
     /// Print what would be probed in a Go program, without touching a process or needing root
     Sites(Sites),
+    /// Record a profile of map operations by call site for `go tool pprof`
+    Record(record::Record),
+    /// Print completions of the command line for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
 }
 
+/// What a run is of, and how it is done: for live reports and recordings alike.
 #[derive(Args)]
-struct Options {
+struct Watch {
     /// Probe this running process
     #[arg(long, value_name = "PID", conflicts_with = "command", value_parser = clap::value_parser!(i32).range(1..))]
     pid: Option<i32>,
@@ -125,14 +145,6 @@ struct Options {
     /// End after this time, like 500ms, 10s or 1m30s [default: at Ctrl-C or when the target exits]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     duration: Option<Duration>,
-
-    /// Report this often
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval)]
-    interval: Duration,
-
-    /// How to report
-    #[arg(long, value_enum, default_value_t = ReportFormat::Auto)]
-    format: ReportFormat,
 
     /// Trace map operations, or sample CPU time: without traps, and with shares of time instead of counts
     #[arg(long, value_enum, default_value_t = Mode::Trace)]
@@ -148,24 +160,12 @@ struct Options {
     #[arg(long, value_name = "SHARE|off", default_value = "off", value_parser = values::max_overhead)]
     max_overhead: MaxOverhead,
 
-    /// Write the report to this file instead of standard output
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-
     #[command(flatten)]
     assumptions: Assumptions,
 
     /// Show the kernel side's own log, for debugging a probe site; -vv shows more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
-
-    /// Attach an empty program instead
-    #[arg(long, hide = true)]
-    bench_empty: bool,
-
-    /// Attach an empty program to this linked address instead
-    #[arg(long, hide = true, value_name = "ADDRESS")]
-    bench_empty_at: Option<u64>,
 
     /// Start this command and probe it from its first map operation
     #[arg(last = true, value_name = "COMMAND")]
@@ -180,6 +180,37 @@ enum Mode {
     Sample,
 }
 
+/// How a live report looks.
+#[derive(Args)]
+struct Options {
+    #[command(flatten)]
+    watch: Watch,
+
+    /// Report this often
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval)]
+    interval: Duration,
+
+    /// How to report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Auto)]
+    format: ReportFormat,
+
+    /// Write the report to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Attach an empty program instead
+    #[arg(long, hide = true)]
+    bench_empty: bool,
+
+    /// Attach an empty program to this linked address instead
+    #[arg(long, hide = true, value_name = "ADDRESS")]
+    bench_empty_at: Option<u64>,
+
+    /// Attach and detach so many times instead, and print how long each took
+    #[arg(long, hide = true, value_name = "ROUNDS")]
+    bench_attach: Option<u32>,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum ReportFormat {
     /// The live dashboard on a terminal, otherwise text; in this version always text
@@ -192,6 +223,10 @@ enum ReportFormat {
     Json,
     /// One JSON document a line per interval, and one for the whole run
     Ndjson,
+    /// Lines for a spreadsheet, per interval and for the whole run: by process, type, map, call site
+    Csv,
+    /// An interval log for the tools of `HdrHistogram`: a histogram of depths per interval and kind of operation
+    Hlog,
 }
 
 /// Understands a command line, the program's name included.
@@ -206,11 +241,41 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     };
     match line.subcommand {
         Some(Sub::Sites(sites)) => Ok(Request::Sites(sites)),
+        Some(Sub::Record(record)) => record.probe().map(Request::Probe),
+        Some(Sub::Completions { shell }) => Ok(Request::Generate(Generate::Completions(shell))),
+        Some(Sub::Man) => Ok(Request::Generate(Generate::Man)),
         None => line.options.probe().map(Request::Probe),
     }
 }
 
 impl Options {
+    fn probe(self) -> Result<Probe, Failure> {
+        let format = match self.format {
+            ReportFormat::Auto | ReportFormat::Text => Format::Text,
+            ReportFormat::Json => Format::Json,
+            ReportFormat::Ndjson => Format::Ndjson,
+            ReportFormat::Csv => Format::Csv,
+            ReportFormat::Hlog => Format::Hlog,
+            ReportFormat::Tui => {
+                return Err(Failure::new(
+                    Status::Usage,
+                    "--format tui: this version has no dashboard yet",
+                )
+                .hint("give --format text for a block of text per interval"));
+            }
+        };
+        let mut probe = self.watch.probe(format, self.interval)?;
+        probe.output = self.output;
+        probe.bench = match (self.bench_attach, self.bench_empty_at) {
+            (Some(rounds), _) => Some(Bench::Attach(rounds)),
+            (None, Some(address)) => Some(Bench::EmptyAt(address)),
+            (None, None) => self.bench_empty.then_some(Bench::Empty),
+        };
+        Ok(probe)
+    }
+}
+
+impl Watch {
     fn sampling(&self) -> Result<Option<Wanted>, Failure> {
         match (self.mode, self.frequency) {
             (Mode::Trace, None) => Ok(None),
@@ -229,7 +294,7 @@ impl Options {
         }
     }
 
-    fn probe(self) -> Result<Probe, Failure> {
+    fn probe(self, format: Format, interval: Duration) -> Result<Probe, Failure> {
         let sampling = self.sampling()?;
         if let (MaxOverhead::Percent(percent), None) = (self.max_overhead, sampling) {
             let message =
@@ -238,18 +303,6 @@ impl Options {
                 "give --max-overhead off to trace every operation, at about 0.4 to 1 µs each",
             ));
         }
-        let format = match self.format {
-            ReportFormat::Auto | ReportFormat::Text => Format::Text,
-            ReportFormat::Json => Format::Json,
-            ReportFormat::Ndjson => Format::Ndjson,
-            ReportFormat::Tui => {
-                return Err(Failure::new(
-                    Status::Usage,
-                    "--format tui: this version has no dashboard yet",
-                )
-                .hint("give --format text for a block of text per interval"));
-            }
-        };
         let target = match self.pid {
             Some(pid) => Target::Pid(pid),
             None if self.command.is_empty() => {
@@ -261,16 +314,14 @@ impl Options {
         Ok(Probe {
             target,
             duration: self.duration,
-            interval: self.interval,
+            interval,
             format,
-            output: self.output,
+            output: None,
+            json: None,
             verbosity: self.verbose.min(2),
             assumptions: self.assumptions,
             sampling,
-            bench: match self.bench_empty_at {
-                Some(address) => Some(Bench::EmptyAt(address)),
-                None => self.bench_empty.then_some(Bench::Empty),
-            },
+            bench: None,
         })
     }
 }

@@ -95,23 +95,35 @@ impl Failure {
     /// # Errors
     /// When `out` cannot be written to.
     pub fn explain(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "error: {self}")?;
+        writeln!(out, "error: {}", printable(&self.message))?;
         let mut said = self.message.clone();
         let mut cause = self.source();
         while let Some(error) = cause {
             let words = error.to_string();
             // Some errors repeat their cause in their own words.
             if !said.contains(&words) {
-                writeln!(out, "  caused by: {words}")?;
+                writeln!(out, "  caused by: {}", printable(&words))?;
                 said = words;
             }
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
-            writeln!(out, "\nhint: {hint}")?;
+            writeln!(out, "\nhint: {}", printable(hint))?;
         }
         Ok(())
     }
+}
+
+/// Paths and versions come from the target: nothing in them may steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| {
+        if c.is_control() && c != '\n' && c != '\t' {
+            '?'
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 impl fmt::Display for Failure {
@@ -161,6 +173,12 @@ error: cannot start
 hint: try another file
 ";
         assert_eq!(explained(&failure), expected);
+    }
+
+    #[test]
+    fn nothing_that_is_said_steers_the_terminal() {
+        let failure = Failure::new(Status::NotProbeable, "'/tmp/\x1b[2Jx' is no program");
+        assert_eq!(explained(&failure), "error: '/tmp/?[2Jx' is no program\n");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` follows one operation from the trap to the screen through these modules.
 
+pub mod bench;
 pub mod cli;
 pub mod error;
 pub mod kernel_log;
@@ -10,6 +11,7 @@ pub mod output;
 pub mod own;
 pub mod plan;
 pub mod probe;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod sampling;

@@ -21,6 +21,7 @@ fn perform() -> Result<(), Failure> {
     match cli::parse(std::env::args_os())? {
         Request::Probe(request) => map_probe::run::run(&request),
         Request::Sites(request) => map_probe::sites::sites(&request, io::stdout()),
+        Request::Generate(what) => cli::generate(&what, &mut io::stdout()),
         Request::Explain(text) => {
             let _ = text.print();
             Ok(())

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::error::{Failure, Status};
 use crate::report::model::Report;
-use crate::report::{json, text};
+use crate::report::{csv, hlog, json, pprof, text};
 
 /// How reports are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,12 @@ pub enum Format {
     Json,
     /// For programs that follow along: one document a line per interval, and one for the whole run.
     Ndjson,
+    /// For spreadsheets: lines per interval, and for the whole run.
+    Csv,
+    /// For the tools of `HdrHistogram`: histograms per interval.
+    Hlog,
+    /// For `go tool pprof`: one profile at the end.
+    Pprof,
 }
 
 /// Writes reports, each at once.
@@ -28,6 +34,8 @@ pub struct Emitter {
     out: Box<dyn Write>,
     /// What `out` is, for messages.
     name: String,
+    /// Whether what goes before all reports has been written.
+    begun: bool,
     /// Nobody reads any more.
     gone: bool,
 }
@@ -73,6 +81,7 @@ impl Emitter {
             style,
             out: Box::new(BufWriter::new(out)),
             name: name.to_owned(),
+            begun: false,
             gone: false,
         }
     }
@@ -84,12 +93,15 @@ impl Emitter {
     /// # Errors
     /// When it cannot be written for any other reason, such as a full disk.
     pub fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        self.begin(report)?;
         match self.format {
             Format::Text => {
                 self.write(|out, style| out.write_all(text::interval(report, style).as_bytes()))
             }
-            Format::Json => Ok(ControlFlow::Continue(())),
+            Format::Json | Format::Pprof => Ok(ControlFlow::Continue(())),
             Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
+            Format::Csv => self.write(|out, _| csv::write_rows(out, report)),
+            Format::Hlog => self.write(|out, _| hlog::write_interval(out, report)),
         }
     }
 
@@ -98,12 +110,29 @@ impl Emitter {
     /// # Errors
     /// When it cannot be written for any other reason, such as a full disk.
     pub fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        self.begin(report)?;
         let written = match self.format {
             Format::Text => {
                 self.write(|out, style| out.write_all(text::whole_run(report, style).as_bytes()))
             }
             Format::Json => self.write(|out, _| json::write_document(out, report)),
             Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
+            Format::Csv => self.write(|out, _| csv::write_rows(out, report)),
+            Format::Hlog => self.write(|out, _| hlog::write_end(out, report)),
+            Format::Pprof => self.write(|out, _| pprof::write(out, report)),
+        };
+        written.map(|_| ())
+    }
+
+    /// Writes what goes before all reports, once.
+    fn begin(&mut self, report: &Report) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let written = match self.format {
+            Format::Csv => self.write(|out, _| csv::write_header(out)),
+            Format::Hlog => self.write(|out, _| hlog::write_head(out, report)),
+            Format::Text | Format::Json | Format::Ndjson | Format::Pprof => return Ok(()),
         };
         written.map(|_| ())
     }

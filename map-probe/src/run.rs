@@ -4,19 +4,21 @@ use std::future::pending;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
+use crate::bench;
 use crate::cli::{Bench, Probe, Target};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, printable};
 use crate::kernel_log::KernelLog;
 use crate::output::{Emitter, Format};
 use crate::own;
 use crate::probe::{Attached, Held, Program, Sampler};
+use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
 use crate::sampling::{Rate, Wanted};
@@ -35,7 +37,7 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 }
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
-    let mut emitter = Emitter::open(request.format, request.output.as_deref())?;
+    let mut emitter = Sink::open(request)?;
     let mut signals = Signals::new()?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command)?),
@@ -58,6 +60,9 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         request.verbosity,
         request.assumptions.assume_go,
     )?;
+    if let Some(Bench::Attach(rounds)) = request.bench {
+        return bench::attach(&session, rounds);
+    }
     let exit = Exit::of(pid)?;
     // A program that is run in interrupts writes no log.
     let logged = if program.samples() {
@@ -71,14 +76,15 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         (None, Some(Bench::EmptyAt(address))) => {
             Watch::Probes(session.attach_at_address(*address)?)
         }
-        (None, Some(Bench::Empty) | None) => Watch::Probes(session.attach()?),
+        (None, Some(Bench::Empty | Bench::Attach(_)) | None) => Watch::Probes(session.attach()?),
     };
     let start = Instant::now();
-    let mut progress = Progress::new(session.info(), session.rate());
+    let mut progress = Progress::new(session.info(), session.rate(), SystemTime::now());
     announce(&progress.target, session.rate());
     if let (Some(wanted), Some(rate)) = (request.sampling, session.rate()) {
         note_lowered(wanted, rate);
     }
+    emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
     }
@@ -135,11 +141,50 @@ enum Watch {
     Sampler(Sampler),
 }
 
+/// Where reports go.
+enum Sink {
+    Reports(Emitter),
+    Recording(Recorder),
+}
+
+impl Sink {
+    fn open(request: &Probe) -> Result<Self, Failure> {
+        match (request.format, &request.output) {
+            (Format::Pprof, Some(output)) => {
+                Recorder::open(output, request.json.as_deref(), request.duration)
+                    .map(Self::Recording)
+            }
+            (format, output) => Emitter::open(format, output.as_deref()).map(Self::Reports),
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Self::Recording(recorder) = self {
+            recorder.begin();
+        }
+    }
+
+    fn interval(&mut self, report: &Report) -> Result<ControlFlow<()>, Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.interval(report),
+            Self::Recording(recorder) => Ok(recorder.interval(report)),
+        }
+    }
+
+    fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        match self {
+            Self::Reports(emitter) => emitter.finish(report),
+            Self::Recording(recorder) => recorder.finish(report),
+        }
+    }
+}
+
 /// What has been reported so far.
 struct Progress {
     target: TargetInfo,
     /// In sample mode.
     rate: Option<Rate>,
+    started: SystemTime,
     counts: Counts,
     until: Duration,
     /// Our own CPU time at the last report.
@@ -148,10 +193,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(target: TargetInfo, rate: Option<Rate>) -> Self {
+    fn new(target: TargetInfo, rate: Option<Rate>, started: SystemTime) -> Self {
         Self {
             target,
             rate,
+            started,
             counts: Counts::default(),
             until: Duration::ZERO,
             cpu: own::cpu_time(),
@@ -201,6 +247,7 @@ impl Progress {
         Report {
             target: self.target.clone(),
             is_final,
+            started: self.started,
             until_seconds: until.as_secs_f64(),
             seconds: length.as_secs_f64(),
             attached_seconds: length.as_secs_f64(),
@@ -255,7 +302,7 @@ fn note_lowered(wanted: Wanted, rate: Rate) {
 
 fn say(line: &str) {
     // Nobody listens: nothing to be done about it.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
 async fn until(duration: Option<Duration>) {

@@ -55,9 +55,12 @@ impl Rate {
 /// The map functions of a program, as the sampler's tables have them.
 #[must_use]
 pub fn table(binary: &Binary) -> SampleTable {
-    sampling::table(binary.maps(), &|name| binary.function(name), &|address| {
-        binary.name_at(address)
-    })
+    sampling::table(
+        binary.maps(),
+        &|name| binary.function(name),
+        &|address| binary.name_at(address),
+        &|address| binary.stack_bytes(address),
+    )
 }
 
 /// What the kernel side is told of process `pid`, which runs `binary` with a load bias.

@@ -1,11 +1,17 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
-use map_probe_common::sample::{self, ProcessSamples};
+use std::cell::OnceCell;
+use std::time::{Duration, Instant};
+
+use map_probe_common::Site;
+use map_probe_common::counts::Shape;
+use map_probe_common::options::{MAPS, Options, SITES};
+use map_probe_common::sample::{self, ProcessSamples, SAMPLED_STEPS};
 
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
-use crate::probe::{Attached, Counters, Loaded, Placed, Program, Sampler, Tables};
-use crate::report::model::{Counts, FunctionRow, Samples, TargetInfo};
+use crate::probe::{Attached, Counters, Loaded, Names, Placed, Program, Sampler, Tables, samples};
+use crate::report::model::{Counts, Frame, Frames, FunctionRow, Samples, TargetInfo};
 use crate::sampling::{self, Rate, Wanted};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
 
@@ -23,6 +29,8 @@ pub struct Session {
     planned: Vec<PlannedFunction>,
     loaded: Loaded,
     counters: Counters,
+    /// When probes were first in place.
+    start: OnceCell<Instant>,
     sampled: Option<Sampled>,
 }
 
@@ -63,8 +71,13 @@ impl Session {
         let tables = Tables {
             layout: binary.maps().layout,
             sites: match &table {
-                Some(table) => table.sites.clone(),
-                None => sites(&planned).map(|site| site.site).collect(),
+                Some(table) => at_bias_all(table.sites.iter().copied(), bias),
+                None => at_bias_all(sites(&planned).map(|site| site.site), bias),
+            },
+            options: Options {
+                count: SITES | MAPS,
+                steps: if program.samples() { SAMPLED_STEPS } else { 0 },
+                ..Options::default()
             },
             equal,
             code: table.as_ref().map_or(Vec::new(), sampling::code),
@@ -89,6 +102,7 @@ impl Session {
             loaded,
             counters: Counters::default(),
             sampled,
+            start: OnceCell::new(),
         })
     }
 
@@ -96,6 +110,12 @@ impl Session {
     #[must_use]
     pub fn loaded(&self) -> &Loaded {
         &self.loaded
+    }
+
+    /// How many probe sites there are.
+    #[must_use]
+    pub fn sites(&self) -> usize {
+        sites(&self.planned).count()
     }
 
     /// Puts the probes in place.
@@ -138,9 +158,11 @@ impl Session {
         };
         self.loaded.sample(sampling::ourselves(&sampled.process)?)?;
         sampled.rate = sampling::rate(&self.loaded, wanted)?;
-        (sampled.before, _) = Counters::samples(&self.loaded)?;
+        (sampled.before, _) = samples(&self.loaded)?;
         self.loaded.sample(sampled.process)?;
-        Sampler::start(&self.loaded, sampled.rate.frequency)
+        let sampler = Sampler::start(&self.loaded, sampled.rate.frequency)?;
+        self.start.get_or_init(Instant::now);
+        Ok(sampler)
     }
 
     /// How often the target is sampled, if it is.
@@ -157,6 +179,9 @@ impl Session {
             placed,
             self.process.pid(),
         )
+        .inspect(|_| {
+            self.start.get_or_init(Instant::now);
+        })
     }
 
     fn check_running(&self) -> Result<(), Failure> {
@@ -196,10 +221,17 @@ impl Session {
             counters,
             libraries,
             sampled,
+            start,
             ..
         } = self;
         libraries.look();
-        let mut counts = counters.read(loaded, &mut |typ| binary.type_name(typ, *bias, process))?;
+        let mut names = Target {
+            binary,
+            bias: *bias,
+            process,
+        };
+        let now = start.get().map_or(Duration::ZERO, Instant::elapsed);
+        let mut counts = counters.read(loaded, &mut names, now)?;
         if let Some(sampled) = sampled {
             counts.samples = Some(sampled.read(loaded)?);
         }
@@ -212,6 +244,7 @@ impl Session {
         let mut info = TargetInfo {
             pid: self.process.pid().cast_signed(),
             exe: self.process.exe().to_owned(),
+            build_id: self.binary.gnu_build_id(),
             go: self.binary.version().text.clone(),
             assumed: self.binary.assumed().map(|go| go.to_string()),
             untested: self.binary.is_untested(),
@@ -232,13 +265,18 @@ impl Session {
             info.not_covered
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
         }
+        if self.libraries.is_full() {
+            let files = "some of the many mapped files".to_owned();
+            info.not_covered
+                .push((files, "they were not looked at".to_owned()));
+        }
         info
     }
 }
 
 impl Sampled {
     fn read(&self, loaded: &Loaded) -> Result<Samples, Failure> {
-        let (process, functions) = Counters::samples(loaded)?;
+        let (process, functions) = samples(loaded)?;
         let rows = self.functions.iter().zip(functions);
         Ok(Samples {
             frequency: self.rate.frequency,
@@ -256,6 +294,35 @@ impl Sampled {
     }
 }
 
+/// The target as its counters want to know it.
+struct Target<'a> {
+    binary: &'a Binary,
+    bias: u64,
+    process: &'a Process,
+}
+
+impl Names for Target<'_> {
+    fn typ(&mut self, address: u64) -> Option<String> {
+        self.binary.type_name(address, self.bias, self.process)
+    }
+
+    fn frames(&mut self, return_address: u64) -> Option<Frames> {
+        // The call itself lies before what it returns to, and may be another line's, or all there is of a function.
+        let call = return_address.wrapping_sub(self.bias).wrapping_sub(1);
+        let frames = self.binary.frames(call)?.into_iter();
+        let frames = frames.map(|frame| Frame {
+            function: frame.function,
+            file: frame.file,
+            line: frame.line,
+        });
+        Some(frames.collect())
+    }
+
+    fn capacity(&mut self, map: u64, shape: &Shape) -> Option<u64> {
+        self.binary.map_capacity(map, shape, self.process)
+    }
+}
+
 /// Plans all map functions of a program, for the kernel that runs now.
 #[must_use]
 pub fn plan_binary(binary: &Binary) -> Vec<PlannedFunction> {
@@ -263,12 +330,30 @@ pub fn plan_binary(binary: &Binary) -> Vec<PlannedFunction> {
         .ok()
         .and_then(|name| name.release().to_str().map(Kernel::of_release))
         .unwrap_or(Kernel::ANY);
-    plan::plan(
+    let mut planned = plan::plan(
         binary.maps(),
         &|name| binary.function(name),
         &|address| binary.name_at(address),
         kernel,
-    )
+    );
+    plan::name_callers(&mut planned, &|name| binary.function(name), &|address| {
+        binary.stack_bytes(address)
+    });
+    planned
+}
+
+fn at_bias_all(sites: impl Iterator<Item = Site>, bias: u64) -> Vec<Site> {
+    sites.map(|site| at_bias(site, bias)).collect()
+}
+
+/// A site's addresses of code as they are in the process.
+fn at_bias(mut site: Site, bias: u64) -> Site {
+    for wrapper in &mut site.wrappers {
+        if wrapper.return_address != 0 {
+            wrapper.return_address = wrapper.return_address.wrapping_add(bias);
+        }
+    }
+    site
 }
 
 /// All sites, in the order of their cookies.

@@ -7,6 +7,7 @@ pub mod exact;
 pub mod go;
 pub mod kernel;
 pub mod oracle;
+pub mod pprof;
 pub mod profiler;
 pub mod report;
 pub mod target;

@@ -4,6 +4,7 @@ mod bench;
 mod build_ebpf;
 mod debian;
 mod demo;
+mod fuzz;
 mod privilege;
 mod process;
 mod test;
@@ -33,6 +34,8 @@ enum Task {
     Demo(demo::Args),
     /// Run all checks and tests (needs Python's pip; and root and BPF unless `--no-kernel`).
     Test(test::Args),
+    /// Give arbitrary bytes to everything that reads a target's files or memory (needs cargo-fuzz, a C++ compiler and Python's pip).
+    Fuzz(fuzz::Args),
     /// Measure what map-probe costs (needs root, BPF and Python's pip).
     Bench(bench::Args),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::BuildEbpf(args) => build_ebpf::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),
     };
     match done {

@@ -5,6 +5,7 @@ use core::mem::MaybeUninit;
 use super::compare::{Comparison, Verdict};
 use super::types::MapType;
 use super::{End, Header, MAX_STEPS, World, classic, first_byte, swiss};
+use crate::counts::Shape;
 use crate::layout::LayoutKind;
 use crate::op::{Class, Op, Outcome};
 use crate::quality::Cause;
@@ -89,10 +90,12 @@ pub struct Search<W> {
 impl<W: World> Search<W> {
     /// Walks `operation` on a map of type `typ`.
     pub fn walk(world: W, typ: MapType, operation: &Operation) -> End {
-        Self::walk_in(&mut MaybeUninit::uninit(), world, typ, operation)
+        let shape = &mut Shape::default();
+        Self::walk_in(&mut MaybeUninit::uninit(), shape, world, typ, operation)
     }
 
     /// Walks `operation` on a map of type `typ`, with the walk's state in `place`: it is large for a kernel's stack.
+    /// `shape` is set for every walk that ends [`End::At`] a depth.
     #[expect(
         clippy::inline_always,
         reason = "a frame of its own would be one too many for the kernel's stack"
@@ -100,6 +103,7 @@ impl<W: World> Search<W> {
     #[inline(always)]
     pub fn walk_in(
         place: &mut MaybeUninit<Self>,
+        shape: &mut Shape,
         world: W,
         typ: MapType,
         operation: &Operation,
@@ -114,9 +118,14 @@ impl<W: World> Search<W> {
         {
             return End::Failed(Cause::Torn);
         }
+        shape.entries = header.get(layout.entries);
         let start = if is_swiss {
+            shape.tables = header.get(layout.second);
+            shape.units = u64::from(header.get(layout.storage) != 0);
             swiss::start(world, &header, &typ, operation)
         } else {
+            shape.tables = 1;
+            shape.units = 1 << (header.get(layout.shift) & 63);
             classic::start(world, &header, &typ, operation)
         };
         let (position, class) = match start {
@@ -124,6 +133,7 @@ impl<W: World> Search<W> {
             Start::End(end) => return end,
         };
         let tag = if is_swiss {
+            shape.units = position.mask.wrapping_add(1);
             swiss::tag(operation.hash)
         } else {
             classic::tag(operation.hash)

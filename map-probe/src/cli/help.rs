@@ -15,6 +15,7 @@ Examples:
   map-probe --pid 4711                             a block of text a second, until Ctrl-C
   map-probe --pid 4711 --duration 10s --format json --output report.json
   map-probe --format ndjson -- ./server -port 80   from its first map operation on
+  map-probe record --pid 4711 --duration 30s -o maps.pb.gz   for go tool pprof
   map-probe --mode sample --pid 4711               shares of CPU time, for 0.3% of it
   map-probe sites ./server                         what would be probed; needs no root
 

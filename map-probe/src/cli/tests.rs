@@ -175,6 +175,36 @@ fn the_definition_of_the_command_line_is_sound() {
 }
 
 #[test]
+fn a_recording_is_a_run_that_writes_a_profile() {
+    let recording = probe("map-probe record --pid 4711 --duration 30s -o maps.pb.gz");
+    assert_eq!(recording.target, Target::Pid(4711));
+    assert_eq!(recording.format, Format::Pprof);
+    assert_eq!(recording.duration, Some(Duration::from_secs(30)));
+    assert_eq!(recording.output, Some(PathBuf::from("maps.pb.gz")));
+    assert_eq!(recording.json, None);
+    let recording = probe("map-probe record --json r.json -- ./server -o x");
+    assert_eq!(recording.output, Some(PathBuf::from("maps.pb.gz")));
+    assert_eq!(recording.json, Some(PathBuf::from("r.json")));
+    let command = ["./server", "-o", "x"].map(OsString::from);
+    assert_eq!(recording.target, Target::Command(command.to_vec()));
+    assert!(refused("map-probe record").contains("--pid PID"));
+    assert!(refused("map-probe record --pid 1 --format json").contains("--format"));
+}
+
+#[test]
+fn completions_and_the_man_page_are_subcommands() {
+    let Ok(Request::Generate(what)) = parsed("map-probe completions zsh") else {
+        panic!("not understood");
+    };
+    assert_eq!(what, Generate::Completions(clap_complete::Shell::Zsh));
+    let Ok(Request::Generate(what)) = parsed("map-probe man") else {
+        panic!("not understood");
+    };
+    assert_eq!(what, Generate::Man);
+    assert!(refused("map-probe completions cobol").contains("bash"));
+}
+
+#[test]
 fn the_version_to_assume_is_one_that_is_known() {
     let version = |probe: Probe| probe.assumptions.assume_go.map(|go| go.to_string());
     assert_eq!(version(probe("map-probe --pid 1")), None);

@@ -14,7 +14,7 @@ use super::reason::Reason;
 const MAX_CODE: usize = 64 << 10;
 
 /// The most instructions that are looked at; Go's longest map function has about 600.
-const MAX_NODES: usize = 4096;
+const MAX_NODES: usize = 2048;
 
 /// One instruction and where it leads.
 #[derive(Debug)]

@@ -14,11 +14,12 @@
 //! Paths that end in a panic or throw do not count: such an operation may be counted or not.
 
 use iced_x86::{Formatter, IntelFormatter};
-use map_probe_common::site::{KeyForm, Place, Role, Site};
+use map_probe_common::site::{KeyForm, MAX_WRAPPERS, NO_CALLER, Place, Role, Site, Wrapper};
 
 use super::callee::Callee;
 use super::cfg::{Cfg, Node};
 use super::cost::{self, Kernel};
+use super::effects::RBP;
 use super::facts::Facts;
 use super::flow::Flow;
 use super::place::{NotFound, Places, locate};
@@ -49,6 +50,9 @@ pub(super) fn sites(
     sites.extend(chooser.evacuation_sites()?);
     Ok(sites)
 }
+
+/// The most calls that evacuate in one function; Go's map functions have one. All functions' sites fit the kernel's table.
+const MAX_GROW_WORK: usize = 8;
 
 struct Chooser<'a> {
     function: &'a MapFunction,
@@ -153,6 +157,9 @@ impl Chooser<'_> {
         if calls.is_empty() {
             return Err(Reason::NoGrowWork { name });
         }
+        if calls.len() > MAX_GROW_WORK {
+            return Err(Reason::TooManyCalls { name });
+        }
         calls
             .into_iter()
             .map(|call| {
@@ -231,7 +238,15 @@ impl Chooser<'_> {
 
     fn site(&self, best: &Candidate, role: Role) -> PlannedSite {
         let node = &self.cfg.nodes[best.index];
-        let places = &best.places;
+        // The return address lies where the stack pointer was on entry.
+        let state = self.flow.before(best.index);
+        let caller = state
+            .and_then(State::stack_pointer)
+            .and_then(|pointer| u32::try_from(pointer.checked_neg()?).ok());
+        let places = match caller {
+            Some(caller) => best.places.with_caller(caller),
+            None => best.places,
+        };
         let place = |Place(number)| number;
         PlannedSite {
             address: self.code.address.wrapping_add(node.offset as u64),
@@ -251,7 +266,14 @@ impl Chooser<'_> {
                 key: place(places.key),
                 key_len: place(places.key_len),
                 hash: place(places.hash),
-                reserved: [0; 2],
+                wide_words: places.stack_words,
+                // Where the caller's is saved, just below the return address.
+                has_frame_pointer: state
+                    .is_some_and(|state| state.registers[RBP] == Value::Frame(-8))
+                    .into(),
+                caller_offset: caller.unwrap_or(NO_CALLER),
+                reserved: 0,
+                wrappers: [Wrapper::default(); MAX_WRAPPERS],
             },
         }
     }

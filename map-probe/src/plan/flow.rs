@@ -20,8 +20,11 @@ use super::reason::Reason;
 use super::step::Step;
 use super::value::{State, Value};
 
-/// Steps per instruction after which the analysis gives up; real functions take about three.
-const STEPS_PER_NODE: usize = 256;
+/// Steps after which the analysis gives up; real functions take about three per instruction.
+const MAX_STEPS: usize = 1 << 16;
+
+/// Values on the stack at one time, beyond which it gives up too; real functions have a dozen.
+const MAX_SLOTS: usize = 128;
 
 /// What is known before every instruction.
 pub(super) struct Flow<'a> {
@@ -57,12 +60,15 @@ impl<'a> Flow<'a> {
             *first = Some(self.facts.entry()?);
             pending.insert(0);
         }
-        let mut steps = self.cfg.nodes.len() * STEPS_PER_NODE;
+        let mut steps = MAX_STEPS;
         while let Some(index) = pending.pop_first() {
             steps = steps.checked_sub(1).ok_or(Reason::Unsettled)?;
             let Some(after) = self.after(index) else {
                 continue;
             };
+            if after.slots.len() > MAX_SLOTS {
+                return Err(Reason::Unsettled);
+            }
             for &successor in &self.cfg.nodes[index].successors {
                 let changed = match &mut self.before[successor] {
                     Some(state) => state.meet(&after, live[successor]),

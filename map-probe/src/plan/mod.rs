@@ -14,6 +14,7 @@ pub mod sampling;
 pub mod sites_text;
 mod step;
 mod value;
+mod wrappers;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use map_probe_common::op::Op;
 use map_probe_common::site::{KeyForm, Role, Site};
 
 pub use cost::Kernel;
+pub use wrappers::name_callers;
 
 use crate::target::{Function, GoMaps};
 
@@ -40,6 +42,8 @@ pub struct MapFunction {
     pub search: u8,
     /// Classic inserts and deletes: the function they call to evacuate the old bucket first, when the map is growing.
     pub grow_work: Option<&'static str>,
+    /// Functions of the runtime that call it on behalf of their own callers.
+    pub wrappers: &'static [&'static str],
 }
 
 /// Which integer argument each value is on entry, counted from 0.

@@ -20,6 +20,37 @@ pub(super) struct Places {
     pub(super) hash: Place,
 }
 
+impl Places {
+    /// The same, with the window extended to the function's return address, `caller` bytes above the stack pointer, if it
+    /// can be: that saves a read. More than that again, if it can be, are the words to read if they are there.
+    pub(super) fn with_caller(mut self, caller: u32) -> Self {
+        let (start, end) = match self.stack_words {
+            0 => (caller, caller),
+            words => (self.stack_offset, self.stack_offset + u32::from(words) * 8),
+        };
+        let first = start.min(caller);
+        let words = (end.max(caller + 8) - first) / 8;
+        if (start - first) % 8 != 0 || words as usize > STACK_WORDS {
+            return self;
+        }
+        let moved = ((start - first) / 8) as u8;
+        for place in [
+            &mut self.typ,
+            &mut self.map,
+            &mut self.key,
+            &mut self.key_len,
+            &mut self.hash,
+        ] {
+            if (Place::FIRST_STACK_WORD..Place::NONE.0).contains(&place.0) {
+                place.0 += moved;
+            }
+        }
+        self.stack_offset = first;
+        self.stack_words = words as u8;
+        self
+    }
+}
+
 /// Why the values of a site cannot be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotFound {
@@ -113,19 +144,50 @@ mod tests {
     #[test]
     fn the_smallest_window_that_has_every_value_is_taken() {
         let on_stack = [
-            (Value::Typ, vec![0, 80]),
-            (Value::Hash, vec![24, 200]),
-            (Value::Map, vec![88]),
+            (Value::Typ, vec![0, 160]),
+            (Value::Hash, vec![24, 400]),
+            (Value::Map, vec![168]),
         ];
         assert_eq!(window(&on_stack[..1]), Some((0, 1, vec![(Value::Typ, 0)])));
         assert_eq!(
             window(&on_stack),
             None,
-            "24 to 88 and 80 to 200 are too far"
+            "24 to 168 and 160 to 400 are too far"
         );
         assert_eq!(
             window(&[on_stack[0].clone(), on_stack[2].clone()]),
-            Some((80, 2, vec![(Value::Typ, 80), (Value::Map, 88)]))
+            Some((160, 2, vec![(Value::Typ, 160), (Value::Map, 168)]))
         );
+    }
+
+    #[test]
+    fn the_window_reaches_to_the_return_address_if_it_can() {
+        let places = Places {
+            stack_offset: 0x40,
+            stack_words: 2,
+            typ: Place::stack_word(1),
+            map: Place::register(1),
+            key: Place::stack_word(0),
+            key_len: Place::NONE,
+            hash: Place::register(0),
+        };
+        let below = places.with_caller(0x38);
+        assert_eq!((below.stack_offset, below.stack_words), (0x38, 3));
+        assert_eq!(below.typ, Place::stack_word(2));
+        assert_eq!(below.key, Place::stack_word(1));
+        assert_eq!((below.map, below.key_len), (places.map, Place::NONE));
+        let above = places.with_caller(0x60);
+        assert_eq!((above.stack_offset, above.stack_words), (0x40, 5));
+        assert_eq!(above.typ, places.typ);
+        assert_eq!(places.with_caller(0x400), places, "too far");
+        let registers = Places {
+            stack_words: 0,
+            stack_offset: 0,
+            typ: Place::register(2),
+            key: Place::register(3),
+            ..places
+        };
+        let only = registers.with_caller(0x38);
+        assert_eq!((only.stack_offset, only.stack_words), (0x38, 1));
     }
 }

@@ -86,6 +86,12 @@ pub(super) enum Reason {
         /// The function that evacuates.
         name: &'static str,
     },
+    /// More such calls than any map function has.
+    #[error("it calls {name} at more places than expected")]
+    TooManyCalls {
+        /// The function that evacuates.
+        name: &'static str,
+    },
     /// A classic insert or delete whose values are lost over the evacuation.
     #[error("its values cannot be located after the call of {name} at +{offset:#x}")]
     LostByGrowWork {

@@ -11,18 +11,18 @@ use std::collections::HashMap;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, OpAccess, Register};
 use map_probe_common::op::Op;
-use map_probe_common::site::{KeyForm, Place, Role, Site};
+use map_probe_common::site::{KeyForm, MAX_WRAPPERS, NO_CALLER, Place, Role, Site, Wrapper};
 
-use super::MapFunction;
 use super::callee::Callee;
 use super::cfg::Cfg;
-use super::effects::RSP;
+use super::effects::{RBP, RSP};
 use super::facts::Facts;
 use super::flow::Flow;
 use super::place::locate;
 use super::reason::Reason;
 use super::value::State;
 use super::value::Value::{self, Hash, Key, KeyLen, Map, Typ};
+use super::{MapFunction, wrappers};
 use crate::target::{Function, GoMaps};
 
 /// Functions without a frame of their own that map functions call, if they are compiled so.
@@ -78,12 +78,13 @@ pub struct SampledFunction {
     pub first: usize,
 }
 
-/// The table of a program; `find` and `resolve` as [`super::plan`] takes them.
+/// The table of a program; `find`, `resolve` and `stack_bytes` as [`super::plan`] and [`super::name_callers`] take them.
 #[must_use]
 pub fn table<'a>(
     maps: &GoMaps,
     find: &dyn Fn(&str) -> Option<Function<'a>>,
     resolve: &dyn Fn(u64) -> Option<String>,
+    stack_bytes: &dyn Fn(u64) -> Option<u32>,
 ) -> SampleTable {
     let mut table = SampleTable::default();
     let mut numbers = HashMap::new();
@@ -94,8 +95,10 @@ pub fn table<'a>(
         let first = table.code.len();
         table.code.resize(first + code.code.len(), 0);
         // A function that cannot be followed has no sites: samples in it are counted, and not walked.
-        for (offset, site) in sites(function, &code, maps, resolve).unwrap_or_default() {
-            let number = *numbers.entry(key_of(&site)).or_insert_with(|| {
+        let wrappers = wrappers::wrappers(function, code.address, find, stack_bytes);
+        for (offset, mut site) in sites(function, &code, maps, resolve).unwrap_or_default() {
+            wrappers::set(&mut site, &wrappers);
+            let number = *numbers.entry(site).or_insert_with(|| {
                 table.sites.push(site);
                 u16::try_from(table.sites.len()).unwrap_or(0)
             });
@@ -116,27 +119,6 @@ pub fn table<'a>(
         .map(|code| (code.address, code.address + code.code.len() as u64))
         .collect();
     table
-}
-
-/// All that tells sites apart.
-fn key_of(site: &Site) -> [u8; 14] {
-    let [a, b, c, d] = site.stack_offset.to_le_bytes();
-    [
-        a,
-        b,
-        c,
-        d,
-        site.stack_words,
-        site.op,
-        site.key_form,
-        site.role,
-        site.search,
-        site.typ,
-        site.map,
-        site.key,
-        site.key_len,
-        site.hash,
-    ]
 }
 
 /// The sites of one function, by offset.
@@ -218,6 +200,9 @@ fn site(function: &MapFunction, flow: &Flow<'_>, state: &State) -> Option<Site> 
         Some(_) => Role::SearchOrDefer,
         None => Role::Search,
     };
+    // The return address lies where the stack pointer was on entry.
+    let pointer = state.stack_pointer();
+    let caller = pointer.and_then(|pointer| u32::try_from(pointer.checked_neg()?).ok());
     let place = |Place(number)| number;
     Some(Site {
         stack_offset: places.stack_offset,
@@ -231,7 +216,11 @@ fn site(function: &MapFunction, flow: &Flow<'_>, state: &State) -> Option<Site> 
         key: place(places.key),
         key_len: place(places.key_len),
         hash: place(places.hash),
-        reserved: [0; 2],
+        wide_words: places.stack_words,
+        has_frame_pointer: (state.registers[RBP] == Value::Frame(-8)).into(),
+        caller_offset: caller.unwrap_or(NO_CALLER),
+        reserved: 0,
+        wrappers: [Wrapper::default(); MAX_WRAPPERS],
     })
 }
 

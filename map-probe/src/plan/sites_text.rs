@@ -309,6 +309,7 @@ mod tests {
                 },
                 search: 0,
                 grow_work: None,
+                wrappers: &[],
             },
             address: 0x40_1000,
             coverage,
@@ -334,7 +335,11 @@ mod tests {
                 key: Place::stack_word(2).0,
                 key_len: Place::stack_word(3).0,
                 hash: Place::NONE.0,
-                reserved: [0; 2],
+                wide_words: 4,
+                has_frame_pointer: 1,
+                caller_offset: 0x70,
+                reserved: 0,
+                wrappers: Default::default(),
             },
         };
         let planned = [

@@ -89,6 +89,54 @@ pub(super) fn update<K: aya::Pod, V: aya::Pod>(
     Ok(())
 }
 
+/// Elements that one call reads.
+const BATCH: usize = 4096;
+
+/// Reads all elements of a hash table, many at once (Linux 5.6). Such as are added meanwhile may be left out, and one
+/// that is moved may come twice.
+pub(super) fn read_all<K: aya::Pod + Default, V: aya::Pod + Default>(
+    map: BorrowedFd<'_>,
+    mut each: impl FnMut(K, V),
+) -> io::Result<()> {
+    // Where to go on: a number of four bytes to the kernel, for tables of this kind; room for a key to be safe.
+    let mut from = [0_u64; 8];
+    let mut to = [0_u64; 8];
+    let mut first = true;
+    let mut keys = vec![K::default(); BATCH];
+    let mut values = vec![V::default(); BATCH];
+    loop {
+        let mut attr = attributes();
+        attr.batch.map_fd = number(map);
+        attr.batch.in_batch = if first { 0 } else { address(&from) };
+        attr.batch.out_batch = std::ptr::from_mut(&mut to) as u64;
+        attr.batch.keys = keys.as_mut_ptr() as u64;
+        attr.batch.values = values.as_mut_ptr() as u64;
+        attr.batch.count = keys.len() as u32;
+        let result = call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr);
+        // SAFETY: the kernel has written this view of the union.
+        let count = unsafe { attr.batch.count } as usize;
+        let more = match result {
+            Ok(_) => true,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => false,
+            // A chain of the table is longer than there is room for.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && keys.len() < 1 << 20 => {
+                keys.resize(keys.len() * 2, K::default());
+                values.resize(values.len() * 2, V::default());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for (key, value) in keys.iter().zip(&values).take(count) {
+            each(*key, *value);
+        }
+        if !more {
+            return Ok(());
+        }
+        from = to;
+        first = false;
+    }
+}
+
 /// What a program is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {

@@ -5,10 +5,11 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
+use map_probe_common::counts::FIRST_TYPE_BLOCK;
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
-use map_probe_common::sample::{SAMPLED_STEPS, Sampled};
+use map_probe_common::options::{MAPS, Options, SITES};
+use map_probe_common::sample::Sampled;
 use map_probe_common::site::MAX_SITES;
-use map_probe_common::walk::MAX_STEPS;
 use map_probe_common::{Layout, Site};
 
 use super::refusal::{Missing, internal, not_created};
@@ -19,6 +20,11 @@ use crate::object::OBJECT;
 /// Types that get counters of their own; the operations of further ones are counted as of unknown type.
 /// Each costs 1.5 KiB of kernel memory per CPU.
 const TYPE_BLOCKS: u32 = 1024;
+
+/// Combinations of call site, type, cell and depth that are counted; 80 bytes of kernel memory each.
+const SITE_COUNTS: usize = 65_536;
+/// Combinations of map, type, cell and depth that are counted, those used last; 130 bytes of kernel memory each.
+pub(super) const MAP_COUNTS: usize = 16_384;
 
 /// Which of the kernel side's programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,8 @@ pub struct Tables {
     pub layout: Layout,
     /// Its probe sites; a site's cookie is its index.
     pub sites: Vec<Site>,
+    /// What to count beside the types.
+    pub options: Options,
     /// How its composite types compare, by address in the target.
     pub equal: Vec<(u64, Vec<EqualStep>)>,
     /// For programs that sample: which site describes each byte of the map functions.
@@ -80,23 +88,21 @@ impl Loaded {
         let (steps, programs) = equality(&tables.equal);
         let mut object = aya_obj::Object::parse(OBJECT).map_err(internal)?;
         let level = [log_level(verbosity)];
-        let most_steps = if program.samples() {
-            SAMPLED_STEPS
-        } else {
-            MAX_STEPS
-        };
         let code = &tables.code;
         object
             .patch_map_data(HashMap::from([
                 ("AYA_LOG_LEVEL", (&level[..], true)),
                 ("LAYOUT", (bytes_of(&tables.layout), true)),
-                ("STEPS", (bytes_of(&most_steps), true)),
+                ("OPTIONS", (bytes_of(&tables.options), true)),
             ]))
             .map_err(internal)?;
+        let asked = |what| tables.options.count & what != 0;
         let sizes = HashMap::from([
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
-            ("COUNTS", TYPE_BLOCKS as usize + 1),
+            ("COUNTS", (FIRST_TYPE_BLOCK + TYPE_BLOCKS) as usize),
+            ("BY_SITE", if asked(SITES) { SITE_COUNTS } else { 1 }),
+            ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
             ("SITES", tables.sites.len().max(MAX_SITES as usize)),
             ("CODE", code.len().max(1)),
         ]);
@@ -138,6 +144,22 @@ impl Loaded {
             return Err(internal(Missing("SAMPLED".to_owned())));
         };
         bpf::update(data.fd().as_fd(), &[0_u32], &[process]).map_err(internal)
+    }
+
+    /// Reads a hash table of the kernel side.
+    pub(super) fn read_all<K: aya::Pod + Default, V: aya::Pod + Default>(
+        &self,
+        name: &str,
+        each: impl FnMut(K, V),
+    ) -> Result<(), Failure> {
+        let map = self
+            .maps
+            .get(name)
+            .ok_or_else(|| internal(Missing(name.to_owned())))?;
+        let (Map::HashMap(data) | Map::LruHashMap(data)) = map else {
+            return Err(internal(Missing(name.to_owned())));
+        };
+        bpf::read_all(data.fd().as_fd(), each).map_err(internal)
     }
 
     /// The number that the kernel knows the program by.

@@ -6,12 +6,15 @@ mod btf;
 mod command;
 mod counters;
 mod load;
+mod maps;
 mod program;
 mod refusal;
 mod sampler;
+mod samples;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
-pub use counters::Counters;
+pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};
 pub use sampler::{Sampler, max_frequency};
+pub use samples::samples;

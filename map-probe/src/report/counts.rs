@@ -7,6 +7,7 @@ use map_probe_common::op::{Class, Op, Outcome};
 use map_probe_common::quality::{ALL, CAUSES, Cause};
 
 use super::samples::Samples;
+use super::who;
 
 /// Exact counts by depth: `depth -> operations`. Depths start at 1.
 pub type Depths = BTreeMap<u32, u64>;
@@ -155,8 +156,9 @@ pub struct MapRows {
 pub struct MapSize {
     /// Entries in it.
     pub entries: u64,
-    /// Slots for entries in its buckets or groups, overflow buckets not counted.
-    pub capacity: u64,
+    /// Slots for entries in its buckets or groups, overflow buckets not counted; `None` if unknown: of a Swiss map of
+    /// many tables it is read from the running target.
+    pub capacity: Option<u64>,
 }
 
 /// Everything counted in one window of time.
@@ -214,6 +216,9 @@ impl Counts {
         let both = both.map(|of_type| (of_type.name, of_type.rows));
         let by_type = Self::of_types(both, Quality::default()).by_type;
         self.by_type = by_type;
+        who::add_sites(&mut self.by_site, &other.by_site);
+        who::add_sites(&mut self.by_stack, &other.by_stack);
+        who::add_maps(&mut self.by_map, &other.by_map);
         self.operations.add(&other.operations);
         self.quality.add(&other.quality);
     }
@@ -234,15 +239,18 @@ impl Counts {
             let before = before.get(&of_type.name).copied().unwrap_or(&none);
             (of_type.name.clone(), of_type.rows.since(before))
         });
+        let operations = self.operations.since(&earlier.operations);
         Self {
-            operations: self.operations.since(&earlier.operations),
             quality: self.quality.since(&earlier.quality),
             samples: self.samples.as_ref().map(|samples| match &earlier.samples {
                 Some(earlier) => samples.since(earlier),
                 None => samples.clone(),
             }),
             by_type: Self::of_types(types, Quality::default()).by_type,
-            ..Self::default()
+            by_map: who::maps_since(&self.by_map, &earlier.by_map, &operations),
+            by_site: who::sites_since(&self.by_site, &earlier.by_site),
+            by_stack: who::sites_since(&self.by_stack, &earlier.by_stack),
+            operations,
         }
     }
 }

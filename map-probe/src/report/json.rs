@@ -1,14 +1,12 @@
 //! Reports for programs: one JSON document (`json`), or one a line (`ndjson`). Schema 1.
 //!
-//! The names and their meaning are bound by the schema's number; fields may be added. `by_map` and
-//! `by_site` are part of the schema and always empty in this version, which does not yet tell
-//! single maps and call sites apart.
+//! The names and their meaning are bound by the schema's number; fields may be added.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Cost, Depths, Mode, Quality, Report, RowKey, Rows, Samples};
+use super::model::{Cost, Depths, MapRows, Mode, Quality, Report, RowKey, Rows, Samples, SiteRows};
 use super::summary::{self, Summary};
 use super::words;
 
@@ -44,8 +42,10 @@ struct Document<'a> {
     samples: Option<SampleFields<'a>>,
     operations: Vec<Row>,
     by_type: Vec<OfType<'a>>,
-    by_map: [(); 0],
-    by_site: [(); 0],
+    by_map: Vec<OfMap<'a>>,
+    by_site: Vec<OfSite<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by_stack: Vec<OfSite<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<CostFields>,
 }
@@ -144,7 +144,80 @@ struct QualityFields {
 #[derive(Serialize)]
 struct OfType<'a> {
     r#type: Option<&'a str>,
+    /// The sum of depth - 1 over the operations.
+    excess: u64,
     operations: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct OfMap<'a> {
+    /// In hexadecimal; all maps that found no room are one of no address.
+    map: Option<String>,
+    r#type: Option<&'a str>,
+    entries: Option<u64>,
+    capacity: Option<u64>,
+    /// Seconds since the probes were in place, as exact as the intervals are long.
+    first_seen: f64,
+    last_seen: f64,
+    excess: u64,
+    operations: Vec<Row>,
+}
+
+impl<'a> OfMap<'a> {
+    fn of(map: &'a MapRows) -> Self {
+        Self {
+            map: map.address.map(|address| format!("{address:#x}")),
+            r#type: map.typ.as_deref(),
+            entries: map.size.map(|size| size.entries),
+            capacity: map.size.and_then(|size| size.capacity),
+            first_seen: map.first_seen.as_secs_f64(),
+            last_seen: map.last_seen.as_secs_f64(),
+            excess: map.rows.excess(),
+            operations: rows(&map.rows),
+        }
+    }
+}
+
+/// A call site or a stack: its first frame by itself, and all of them.
+#[derive(Serialize)]
+struct OfSite<'a> {
+    function: Option<&'a str>,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    r#type: Option<&'a str>,
+    excess: u64,
+    frames: Vec<OfFrame<'a>>,
+    operations: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct OfFrame<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+}
+
+impl<'a> OfSite<'a> {
+    fn of(site: &'a SiteRows) -> Self {
+        let frames = site.frames.iter().flatten();
+        let frames: Vec<_> = frames
+            .map(|frame| OfFrame {
+                function: &frame.function,
+                file: &frame.file,
+                line: frame.line,
+            })
+            .collect();
+        let first = frames.first();
+        Self {
+            function: first.map(|frame| frame.function),
+            file: first.map(|frame| frame.file),
+            line: first.map(|frame| frame.line),
+            r#type: site.typ.as_deref(),
+            excess: site.rows.excess(),
+            operations: rows(&site.rows),
+            frames,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -227,11 +300,13 @@ impl<'a> Document<'a> {
             by_type: by_type
                 .map(|of_type| OfType {
                     r#type: of_type.name.as_deref(),
+                    excess: of_type.rows.excess(),
                     operations: rows(&of_type.rows),
                 })
                 .collect(),
-            by_map: [],
-            by_site: [],
+            by_map: counts.by_map.iter().map(OfMap::of).collect(),
+            by_site: counts.by_site.iter().map(OfSite::of).collect(),
+            by_stack: counts.by_stack.iter().map(OfSite::of).collect(),
             cost: report.cost.map(|cost| cost_fields(cost, report)),
         }
     }
@@ -372,8 +447,6 @@ mod tests {
                 "mode": "trace", "small_counted": false,
             },
             "quality": {"operations": 1_234_643, "lost": 0, "faults": 3, "torn": 2, "truncated": 1},
-            "by_map": [],
-            "by_site": [],
         });
         for (field, expected) in head.as_object().expect("an object") {
             assert_eq!(&document[field], expected, "{field}");
@@ -413,6 +486,39 @@ mod tests {
                 .sum::<u64>(),
             all
         );
+    }
+
+    #[test]
+    fn maps_and_call_sites_have_every_field_and_what_is_unknown_is_null() {
+        let document: Value = serde_json::from_str(&line(&sample::report())).expect("JSON");
+        let without_rows = |list: &Value| -> Vec<Value> {
+            let mut list = list.as_array().expect("a list").clone();
+            for one in &mut list {
+                let rows = one.as_object_mut().expect("an object").remove("operations");
+                assert!(!rows.expect("rows").as_array().expect("rows").is_empty());
+            }
+            list
+        };
+        let orders = "map[string]*main.Order";
+        let maps = json!([
+            {"map": "0xc000123400", "type": orders, "entries": 95_000, "capacity": 114_688,
+             "first_seen": 1.0, "last_seen": 10.0, "excess": 40_000 + 19 * 25},
+            {"map": null, "type": null, "entries": null, "capacity": null,
+             "first_seen": 0.0, "last_seen": 10.0, "excess": 0},
+            {"map": "0xc000042180", "type": orders, "entries": null, "capacity": null,
+             "first_seen": 1.0, "last_seen": 10.0, "excess": 0},
+        ]);
+        assert_eq!(json!(without_rows(&document["by_map"])), maps);
+        let sites = json!([
+            {"function": "main.(*Cache).Get", "file": "/srv/src/cache.go", "line": 42, "type": orders,
+             "excess": 50_000 + 19 * 25,
+             "frames": [
+                {"function": "main.(*Cache).Get", "file": "/srv/src/cache.go", "line": 42},
+                {"function": "main.serve", "file": "/srv/src/main.go", "line": 118},
+             ]},
+            {"function": null, "file": null, "line": null, "type": "map[int]bool", "excess": 0, "frames": []},
+        ]);
+        assert_eq!(json!(without_rows(&document["by_site"])), sites);
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What is reported: plain data, and one file per output format.
 
+pub mod about;
 pub mod counts;
+pub mod csv;
+pub mod hlog;
 pub mod json;
 pub mod model;
+pub mod pprof;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod samples;
 pub mod summary;
 pub mod text;
+pub mod who;
 pub mod words;

@@ -1,5 +1,7 @@
 //! The data that every output format shows.
 
+use std::time::SystemTime;
+
 pub use super::counts::{
     Counts, Depths, Frame, Frames, MapRows, MapSize, Quality, RowKey, Rows, SiteRows, TypeRows,
 };
@@ -12,6 +14,8 @@ pub struct TargetInfo {
     pub pid: i32,
     /// The executable's path.
     pub exe: String,
+    /// Its GNU build id in hexadecimal; `None` if it has none.
+    pub build_id: Option<String>,
     /// `go1.27.3`.
     pub go: String,
     /// The version whose map layout the user said it has, `go1.27`; `None` where its own is known.
@@ -63,7 +67,9 @@ pub struct Report {
     pub target: TargetInfo,
     /// Whether it covers the whole run.
     pub is_final: bool,
-    /// Seconds since the probes were in place at which the window ends.
+    /// When the probes were in place.
+    pub started: SystemTime,
+    /// Seconds since then at which the window ends.
     pub until_seconds: f64,
     /// Its length in seconds.
     pub seconds: f64,

@@ -1,8 +1,13 @@
 //! One report that the tests of all formats share.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use map_probe_common::op::{Class, Op, Outcome};
 
-use super::model::{Cost, Counts, Mode, Quality, Report, RowKey, Rows, TargetInfo};
+use super::model::{
+    Cost, Counts, Frame, MapRows, MapSize, Mode, Quality, Report, RowKey, Rows, SiteRows,
+    TargetInfo,
+};
 
 const HIT: RowKey = (Op::Lookup, Outcome::Found, Class::Table);
 const MISS: RowKey = (Op::Lookup, Outcome::Absent, Class::Table);
@@ -43,6 +48,7 @@ pub(crate) fn report() -> Report {
         target: TargetInfo {
             pid: 4711,
             exe: "/srv/app".to_owned(),
+            build_id: Some("1f2e3d".to_owned()),
             go: "go1.27.3".to_owned(),
             assumed: None,
             untested: false,
@@ -58,14 +64,73 @@ pub(crate) fn report() -> Report {
             )],
         },
         is_final: true,
+        started: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         until_seconds: 10.0,
         seconds: 10.0,
         attached_seconds: 10.0,
         small_counted: false,
         mode: Mode::Trace,
         cost: None,
-        counts: Counts::of_types(types, quality),
+        counts: Counts {
+            by_map: maps(),
+            by_site: sites(),
+            ..Counts::of_types(types, quality)
+        },
     }
+}
+
+/// Operations of the report's first type, by map; some maps found no room.
+fn maps() -> Vec<MapRows> {
+    let map = MapRows {
+        address: Some(0xc0_0012_3400),
+        typ: Some("map[string]*main.Order".to_owned()),
+        size: Some(MapSize {
+            entries: 95_000,
+            capacity: Some(114_688),
+        }),
+        first_seen: Duration::from_secs(1),
+        last_seen: Duration::from_secs(10),
+        rows: rows(&[(HIT, 1, 1_000_000), (HIT, 2, 40_000), (HIT, 20, 25)]),
+    };
+    let small = MapRows {
+        address: Some(0xc0_0004_2180),
+        size: None,
+        rows: rows(&[(SMALL, 1, 76)]),
+        ..map.clone()
+    };
+    let rest = MapRows {
+        address: None,
+        typ: None,
+        size: None,
+        first_seen: Duration::ZERO,
+        rows: rows(&[(HIT, 1, 142_345)]),
+        ..map.clone()
+    };
+    vec![map, rest, small]
+}
+
+/// Operations by call site: in a function that is inlined into another, and somewhere unknown.
+fn sites() -> Vec<SiteRows> {
+    let frame = |function: &str, file: &str, line| Frame {
+        function: function.to_owned(),
+        file: file.to_owned(),
+        line,
+    };
+    vec![
+        SiteRows {
+            frames: Some(vec![
+                frame("main.(*Cache).Get", "/srv/src/cache.go", 42),
+                frame("main.serve", "/srv/src/main.go", 118),
+            ]),
+            typ: Some("map[string]*main.Order".to_owned()),
+            rows: rows(&[(HIT, 1, 1_142_345), (HIT, 2, 50_000), (HIT, 20, 25)]),
+        },
+        SiteRows {
+            frames: None,
+            typ: Some("map[int]bool".to_owned()),
+            rows: rows(&[(MISS, 1, 30_000)]),
+        },
+    ]
 }
 
 pub(crate) fn cost() -> Cost {

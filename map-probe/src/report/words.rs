@@ -32,6 +32,9 @@ pub const fn class(class: Class) -> &'static str {
     }
 }
 
+/// What stands for the name of a type that is not known.
+pub const UNKNOWN_TYPE: &str = "type unknown";
+
 /// Why a report is marked untested.
 pub const UNTESTED: &str = "no program built by this version of Go was ever probed to check the counts; what is known of its maps is from Go's sources";
 

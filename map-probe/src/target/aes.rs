@@ -98,27 +98,30 @@ fn fixed_address(instruction: &Instruction) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iced_x86::code_asm::{CodeAssembler, byte_ptr, rbx, rip, xmm0, xmmword_ptr};
 
     const FLAG: u64 = 0x50_0000;
     const SCHEDULE: u64 = 0x50_1000;
 
     fn found(keys: &[u64]) -> Option<AesHash> {
-        let mut a = CodeAssembler::new(64).expect("64 bits are supported");
-        let mut write = || {
-            a.cmp(byte_ptr(rip + FLAG), 0)?;
-            a.movq(xmm0, rbx)?;
-            for key in keys {
-                a.aesenc(xmm0, xmmword_ptr(rip + *key))?;
-            }
-            a.ret()
+        const START: u64 = 0x40_0000;
+        // Each instruction with the address that it names, relative to its end; then what follows that.
+        let mut code: Vec<u8> = Vec::new();
+        let mut add = |opcode: &[u8], address: u64, rest: &[u8]| {
+            let end = START + (code.len() + opcode.len() + 4 + rest.len()) as u64;
+            code.extend(opcode);
+            code.extend(((address - end) as u32).to_le_bytes());
+            code.extend(rest);
         };
-        write().expect("these operands exist");
-        let code = a.assemble(0x40_0000).expect("all in reach");
+        // cmp byte [FLAG], 0
+        add(&[0x80, 0x3d], FLAG, &[0]);
+        for key in keys {
+            // aesenc xmm0, [key]
+            add(&[0x66, 0x0f, 0x38, 0xdc, 0x05], *key, &[]);
+        }
         AesHash::find(&|name| {
             (name == "runtime.memhash64").then(|| Function {
                 name: name.to_owned(),
-                address: 0x40_0000,
+                address: START,
                 code: &code,
             })
         })

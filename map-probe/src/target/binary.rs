@@ -5,23 +5,27 @@ use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 
+use map_probe_common::counts::Shape;
+
 use super::aes;
 use super::buildinfo::BuildInfo;
+use super::directory;
 use super::elf::Image;
 use super::equal::{self, EqualSteps};
 use super::error::TargetError;
 use super::go::{self, AssumedGo, GoFacts};
+use super::lines::{CodeFrame, Lines};
 use super::memory::{self, Memory};
 use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
 use super::types::Namer;
-use super::{Function, GoMaps, GoVersion};
+use super::{Function, GoMaps, GoVersion, buildid};
 use crate::plan::sampling::MAYBE_FRAMELESS;
 
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
 const MAX_CODE: usize = 1 << 20;
 /// The most types that are read. Terraform's have 14 MiB.
-const MAX_TYPES: usize = 512 << 20;
+const MAX_TYPES: usize = 128 << 20;
 /// In every program that has the runtime in it.
 const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
 
@@ -34,7 +38,8 @@ pub struct Binary {
     assumed: Option<AssumedGo>,
     functions: Functions,
     types: Range<u64>,
-    /// The code of the map functions, by name.
+    gofunc: u64,
+    /// The code of the map functions and their wrappers, by name.
     code: HashMap<&'static str, (u64, Vec<u8>)>,
 }
 
@@ -81,10 +86,11 @@ impl Binary {
         let damaged = || image.damaged("Go's function table (pclntab) makes no sense");
         let functions = Functions::read(&image, table, module.text.start).ok_or_else(damaged)?;
         let maps = facts.maps.functions.iter().chain(facts.maps.also_sampled);
-        let wanted = maps
-            .map(|function| function.symbol)
-            .chain(MAYBE_FRAMELESS)
-            .chain(aes::functions());
+        let wanted = maps.flat_map(|function| {
+            let wrappers = function.wrappers.iter().copied();
+            wrappers.chain([function.symbol])
+        });
+        let wanted = wanted.chain(MAYBE_FRAMELESS).chain(aes::functions());
         let places = functions
             .find(&image, wanted.chain([RUNTIME_FUNCTION]))
             .ok_or_else(damaged)?;
@@ -101,6 +107,7 @@ impl Binary {
         }
         Ok(Self {
             types: module.types,
+            gofunc: module.gofunc,
             image,
             info,
             version,
@@ -123,6 +130,12 @@ impl Binary {
         self.facts.untested
     }
 
+    /// The GNU build id in hexadecimal; `None` if the linker made none.
+    #[must_use]
+    pub fn gnu_build_id(&self) -> Option<String> {
+        buildid::gnu(&self.image)
+    }
+
     /// The version whose maps it was said to have, if its own is not known.
     #[must_use]
     pub fn assumed(&self) -> Option<AssumedGo> {
@@ -141,8 +154,8 @@ impl Binary {
         &self.facts.maps
     }
 
-    /// One of the map functions ([`GoMaps::functions`], [`GoMaps::also_sampled`]) or of those that they call
-    /// ([`MAYBE_FRAMELESS`]) with its code; `None` if the program does not have it.
+    /// One of the map functions ([`GoMaps::functions`], [`GoMaps::also_sampled`]), their wrappers or those that they
+    /// call ([`MAYBE_FRAMELESS`]) with its code; `None` if the program does not have it.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<Function<'_>> {
         let (address, code) = self.code.get(name)?;
@@ -157,6 +170,27 @@ impl Binary {
     #[must_use]
     pub fn name_at(&self, address: u64) -> Option<String> {
         self.functions.name_at(&self.image, address)
+    }
+
+    /// The functions at a linked address, the innermost inlined one first; `None` if it is in none that is known.
+    #[must_use]
+    pub fn frames(&self, address: u64) -> Option<Vec<CodeFrame>> {
+        self.lines().frames(address)
+    }
+
+    /// Bytes from the stack pointer at a linked address to the function's return address; `None` if unknown.
+    #[must_use]
+    pub fn stack_bytes(&self, address: u64) -> Option<u32> {
+        self.lines().stack_bytes(address)
+    }
+
+    fn lines(&self) -> Lines<'_> {
+        Lines {
+            image: &self.image,
+            functions: &self.functions,
+            layout: self.facts.frames,
+            gofunc: self.gofunc,
+        }
     }
 
     /// Where the byte at a linked address lies in the file.
@@ -188,6 +222,13 @@ impl Binary {
             process,
         };
         namer.name(address)
+    }
+
+    /// The slots for entries of a Swiss map of several tables, of which only the process knows; `None` if it does not look
+    /// like the map that was seen with this shape.
+    #[must_use]
+    pub fn map_capacity(&self, map: u64, shape: &Shape, process: &dyn Memory) -> Option<u64> {
+        directory::capacity(&self.facts.maps.layout, map, shape, process)
     }
 
     /// How each comparable struct and array type compares that is not compared as

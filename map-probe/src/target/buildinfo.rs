@@ -18,6 +18,8 @@ const VERSION_OFFSET: usize = 32;
 const INLINE: u8 = 2;
 /// The most that is read of it. Terraform, with 300 modules, has 30 KiB.
 const MAX_LEN: usize = 4 << 20;
+/// The longest version that is one: with commit, date and experiments they have up to a hundred characters.
+const MAX_VERSION: usize = 512;
 /// How far into a file without sections the blob is looked for; it starts the writable segment.
 const MAX_SCAN: u64 = 64 << 20;
 
@@ -48,7 +50,7 @@ impl BuildInfo {
         Some(value)
     }
 
-    fn parse(blob: &[u8]) -> Option<Self> {
+    pub(super) fn parse(blob: &[u8]) -> Option<Self> {
         if !blob.starts_with(MAGIC) || blob.get(15)? & INLINE == 0 {
             return None;
         }
@@ -56,6 +58,9 @@ impl BuildInfo {
         let (version, rest) = string(rest)?;
         let modinfo = string(rest).map_or(&[][..], |(modinfo, _)| modinfo);
         let raw_version = str::from_utf8(version).ok()?.to_owned();
+        if raw_version.len() > MAX_VERSION || raw_version.contains(char::is_control) {
+            return None;
+        }
         let (version, experiments) = split_version(&raw_version);
         Some(Self {
             version: version.to_owned(),
@@ -194,6 +199,12 @@ mod tests {
         let mut old = blob("go1.17", "");
         old[15] = 0;
         assert_eq!(BuildInfo::parse(&old), None);
+    }
+
+    #[test]
+    fn a_version_that_would_steer_the_terminal_is_none() {
+        assert_eq!(BuildInfo::parse(&blob("go1.23\x1b[2J", "")), None);
+        assert_eq!(BuildInfo::parse(&blob(&"1".repeat(1000), "")), None);
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub type EqualSteps = (u64, Vec<EqualStep>);
 const TYPE_BUDGET: u32 = 4096;
 /// Types looked at while all are flattened. Terraform's 30,000 need a million.
 const BUDGET: u32 = 32 << 20;
+/// The most types that are flattened, and the most steps of all together: what the kernel side gets room for.
+/// Terraform has ______.
+const MAX_PROGRAMS: usize = 1 << 17;
+const MAX_TOTAL_STEPS: usize = 1 << 20;
+/// Looking at a type's name costs as much as looking at this many types at most.
+const NAME_COST: u32 = 512;
 /// How deep types may be nested in one another.
 const MAX_DEPTH: u32 = 24;
 /// The largest type that is flattened: offsets in steps are 32-bit.
@@ -43,7 +49,7 @@ pub(crate) fn programs(
         return Vec::new();
     };
     let mut programs = Vec::new();
-    let mut budget = BUDGET;
+    let (mut budget, mut total) = (BUDGET, 0);
     let unaligned = region.start.wrapping_neg() % 8;
     for (offset, bytes) in region
         .bytes
@@ -64,7 +70,19 @@ pub(crate) fn programs(
         let before = flat.budget;
         let flattened = flat.add(address, 0, MAX_DEPTH);
         budget -= before - flat.budget;
-        if flattened.is_some() && static_name(region, &range, address).is_some() {
+        if flattened.is_none() {
+            continue;
+        }
+        let name = static_name(region, &range, address);
+        let cost = name
+            .as_ref()
+            .map_or(NAME_COST, |name| name.len() as u32 / 32);
+        budget = budget.saturating_sub(cost);
+        total += flat.steps.len();
+        if programs.len() == MAX_PROGRAMS || total > MAX_TOTAL_STEPS {
+            break;
+        }
+        if name.is_some() {
             programs.push((address, flat.steps));
         }
     }

@@ -4,8 +4,10 @@
 //! `-buildmode=plugin`, tried with 1.27).
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Instant;
 
 use super::elf::Image;
 
@@ -14,6 +16,11 @@ use super::elf::Image;
 const SECTIONS: [&str; 3] = [".go.buildinfo", ".note.go.buildid", ".gopclntab"];
 /// The most that is read of `/proc/PID/maps`: 65,530 mappings, the kernel's own limit, have less.
 const MAX_MAPS: u64 = 16 << 20;
+/// The most mapped files that are looked at. Programs have a few dozen.
+const MAX_FILES: usize = 4096;
+/// Looking takes at most one part in so many of the time: a process can have many mappings, and reading the list
+/// keeps it from changing them.
+const SHARE: u32 = 100;
 
 /// The libraries found so far.
 #[derive(Debug)]
@@ -22,6 +29,8 @@ pub struct Libraries {
     /// Mapped files that have been looked at: device, inode and path, as `maps` has them.
     seen: HashSet<String>,
     found: Vec<String>,
+    /// Not before then.
+    next: Instant,
 }
 
 impl Libraries {
@@ -32,6 +41,7 @@ impl Libraries {
             pid,
             seen: HashSet::new(),
             found: Vec::new(),
+            next: Instant::now(),
         };
         let text = libraries.maps();
         let mut mappings = text.lines().filter_map(Mapping::parse);
@@ -48,11 +58,24 @@ impl Libraries {
         &self.found
     }
 
+    /// Whether there were more files than are looked at.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.seen.len() == MAX_FILES
+    }
+
     /// Looks at the files that were mapped since the last time.
     pub fn look(&mut self) {
+        let start = Instant::now();
+        if start < self.next {
+            return;
+        }
         let text = self.maps();
         for mapping in text.lines().filter_map(Mapping::parse) {
-            if !mapping.executable || self.seen.contains(mapping.file) {
+            if !mapping.executable
+                || self.seen.len() == MAX_FILES
+                || self.seen.contains(mapping.file)
+            {
                 continue;
             }
             self.seen.insert(mapping.file.to_owned());
@@ -60,6 +83,7 @@ impl Libraries {
                 self.found.push(mapping.path.to_owned());
             }
         }
+        self.next = Instant::now() + start.elapsed() * SHARE;
     }
 
     /// Nothing, if the process has ended.
@@ -76,8 +100,13 @@ impl Libraries {
             start, end, path, ..
         } = mapping;
         // The first one opens files that were deleted or replaced, too, but needs more privileges.
-        let file = File::open(format!("/proc/{}/map_files/{start:x}-{end:x}", self.pid))
-            .or_else(|_| File::open(format!("/proc/{}/root{path}", self.pid)));
+        // Not to wait: where the file was, there may be a pipe by now.
+        let open = |path| {
+            let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+            OpenOptions::new().read(true).custom_flags(flags).open(path)
+        };
+        let file = open(format!("/proc/{}/map_files/{start:x}-{end:x}", self.pid))
+            .or_else(|_| open(format!("/proc/{}/root{path}", self.pid)));
         let image = file.map(|file| Image::open(file, (*path).to_owned()));
         image.is_ok_and(|image| {
             image.is_ok_and(|image| SECTIONS.iter().any(|name| image.section(name).is_some()))
@@ -87,7 +116,7 @@ impl Libraries {
 
 /// A line of `/proc/PID/maps` that is about a file.
 #[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
+pub(super) struct Mapping<'a> {
     start: u64,
     end: u64,
     executable: bool,
@@ -98,7 +127,7 @@ struct Mapping<'a> {
 
 impl<'a> Mapping<'a> {
     /// `start-end permissions offset device inode path`; the path may hold anything but a line's end.
-    fn parse(line: &'a str) -> Option<Self> {
+    pub(super) fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.splitn(4, ' ');
         let (start, end) = fields.next()?.split_once('-')?;
         let permissions = fields.next()?;

@@ -4,17 +4,22 @@
 
 mod aes;
 mod binary;
+mod buildid;
 mod buildinfo;
+mod directory;
 mod elf;
 mod equal;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod go;
 mod libraries;
+mod lines;
 mod memory;
 mod moduledata;
 mod pclntab;
 mod process;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod types;
 
@@ -25,6 +30,7 @@ pub use equal::EqualSteps;
 pub use error::TargetError;
 pub use go::AssumedGo;
 pub use libraries::Libraries;
+pub use lines::CodeFrame;
 pub use memory::Memory;
 pub use process::Process;
 

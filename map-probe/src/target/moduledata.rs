@@ -10,6 +10,8 @@ use super::pclntab::Header;
 const SECTION: &str = ".go.module";
 /// Enough of it for every field that is read.
 const LEN: usize = 512;
+/// Places that look like its beginning and are tried.
+const MAX_CANDIDATES: u32 = 64;
 
 /// Offsets of the fields in Go's `runtime.moduledata`, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct ModuleLayout {
     pub(crate) types: usize,
     /// `etypes`.
     pub(crate) etypes: usize,
+    /// `gofunc`.
+    pub(crate) gofunc: usize,
 }
 
 /// What it says, as linked addresses.
@@ -29,6 +33,8 @@ pub(crate) struct ModuleData {
     pub(crate) text: Range<u64>,
     /// The types and their names.
     pub(crate) types: Range<u64>,
+    /// What the offsets of functions' data (`_func`'s `funcdata`) are relative to.
+    pub(crate) gofunc: u64,
 }
 
 impl ModuleData {
@@ -41,14 +47,16 @@ impl ModuleData {
             data.is_plausible(image).then_some(data)
         };
         let by_section = image.section(SECTION).and_then(|section| at(section.start));
+        let mut candidates = MAX_CANDIDATES;
         by_section.or_else(|| {
             let writable = image.segments().iter().filter(|segment| segment.writable);
             writable.into_iter().find_map(|segment| {
                 image.scan(&segment.addresses, 8, 16, |address, bytes| {
-                    match begins(bytes, table).and_then(|()| at(address)) {
-                        Some(data) => ControlFlow::Break(data),
-                        None => ControlFlow::Continue(()),
+                    if begins(bytes, table).is_none() || candidates == 0 {
+                        return ControlFlow::Continue(());
                     }
+                    candidates -= 1;
+                    at(address).map_or(ControlFlow::Continue(()), ControlFlow::Break)
                 })
             })
         })
@@ -59,6 +67,7 @@ impl ModuleData {
         Some(Self {
             text: u64_in(bytes, layout.text)?..u64_in(bytes, layout.text + 8)?,
             types: u64_in(bytes, layout.types)?..u64_in(bytes, layout.etypes)?,
+            gofunc: u64_in(bytes, layout.gofunc)?,
         })
     }
 

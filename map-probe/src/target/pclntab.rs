@@ -22,7 +22,7 @@ const MAX_CANDIDATES: u32 = 8;
 /// More functions than any program has; terraform has 150,000.
 const MAX_FUNCTIONS: u64 = 8 << 20;
 /// The most that is read of the names, or of the functions' records, at once.
-const MAX_LEN: usize = 512 << 20;
+const MAX_LEN: usize = 128 << 20;
 /// The longest name that is given out. Names of generic functions are long.
 const MAX_NAME: usize = 16 << 10;
 /// `_func.nameOff` lies behind `_func.entryOff`.
@@ -35,6 +35,12 @@ pub(crate) struct Header {
     pub(crate) address: u64,
     /// Linked addresses of the names.
     pub(crate) names: Range<u64>,
+    /// Linked addresses of the lists of files, one per unit of compilation (`cutab`).
+    units: Range<u64>,
+    /// Linked addresses of the files' names (`filetab`).
+    files: Range<u64>,
+    /// Linked addresses of the functions' tables of values by code address (`pctab`).
+    tables: Range<u64>,
     /// Linked address of the list of functions; their records are offset from it too.
     functions: u64,
     /// How many functions there are.
@@ -66,7 +72,7 @@ impl Header {
         })
     }
 
-    fn parse(address: u64, bytes: &[u8]) -> Option<Self> {
+    pub(super) fn parse(address: u64, bytes: &[u8]) -> Option<Self> {
         // Two zeroes, instructions of one byte (x86), pointers of eight.
         if !MAGICS.contains(&u32_in(bytes, 0)?) || bytes.get(4..8)? != [0, 0, 1, 8] {
             return None;
@@ -84,9 +90,15 @@ impl Header {
         {
             return None;
         }
+        let part = |index: usize| {
+            Some(address.checked_add(offsets[index])?..address.checked_add(offsets[index + 1])?)
+        };
         Some(Self {
             address,
-            names: address.checked_add(offsets[0])?..address.checked_add(offsets[1])?,
+            names: part(0)?,
+            units: part(1)?,
+            files: part(2)?,
+            tables: part(3)?,
             functions: address.checked_add(offsets[4])?,
             count,
         })
@@ -149,6 +161,10 @@ impl Functions {
         for name in names.bytes.split(|byte| *byte == 0) {
             if let Some(name) = wanted.get(name) {
                 at_offset.insert(offset, *name);
+                // The linker writes each name once.
+                if at_offset.len() > 2 * wanted.len() {
+                    return None;
+                }
             }
             offset = offset.checked_add(u32::try_from(name.len()).ok()? + 1)?;
         }
@@ -173,26 +189,51 @@ impl Functions {
 
     /// The name of the function whose code covers a linked address.
     pub(crate) fn name_at(&self, image: &Image, address: u64) -> Option<String> {
+        self.name_of(image, &self.record_at(address)?)
+    }
+
+    /// The function whose code covers a linked address.
+    pub(crate) fn record_at(&self, address: u64) -> Option<Record> {
         let offset = u32::try_from(address.checked_sub(self.text)?).ok()?;
         let after = self.entries.partition_point(|entry| entry.entry <= offset);
         let index = after.checked_sub(1)?;
-        if !self.code(index)?.contains(&address) {
+        let code = self.code(index)?;
+        if !code.contains(&address) {
             return None;
         }
         let record = u64::from(self.entries.get(index)?.record);
-        let record = self.header.functions.checked_add(record)?;
-        let record = memory::array::<8>(image, record)?;
-        let offset = u64::from(u32_in(&record, NAME_OFFSET)?);
-        let start = self.header.names.start.checked_add(offset)?;
-        let len = self
-            .header
-            .names
-            .end
-            .checked_sub(start)?
-            .min(MAX_NAME as u64);
-        let name = memory::bytes(image, start, len, MAX_NAME)?;
-        let end = name.iter().position(|byte| *byte == 0)?;
-        String::from_utf8(name.get(..end)?.to_vec()).ok()
+        Some(Record {
+            entry: code.start,
+            address: self.header.functions.checked_add(record)?,
+        })
+    }
+
+    /// The name of the function with this record.
+    pub(crate) fn name_of(&self, image: &Image, record: &Record) -> Option<String> {
+        let bytes = memory::array::<8>(image, record.address)?;
+        self.name(image, u32_in(&bytes, NAME_OFFSET)?)
+    }
+
+    /// The name that a `nameOff` says.
+    pub(crate) fn name(&self, image: &Image, offset: u32) -> Option<String> {
+        text(image, &self.header.names, offset, MAX_NAME)
+    }
+
+    /// The name of a file: the one with this number of a unit of compilation (`funcfile`).
+    pub(crate) fn file(&self, image: &Image, unit: u32, file: u32, limit: usize) -> Option<String> {
+        let index = u64::from(unit).checked_add(u64::from(file))?;
+        let at = self.header.units.start.checked_add(index * 4)?;
+        if at.checked_add(4)? > self.header.units.end {
+            return None;
+        }
+        let offset = memory::array(image, at).map(u32::from_le_bytes)?;
+        text(image, &self.header.files, offset, limit)
+    }
+
+    /// Linked addresses of a table of values by code address, from its start to the end of all of them.
+    pub(crate) fn table(&self, offset: u32) -> Option<Range<u64>> {
+        let start = self.header.tables.start.checked_add(offset.into())?;
+        (start < self.header.tables.end).then_some(start..self.header.tables.end)
     }
 
     /// Linked addresses of a function's code, up to the next function.
@@ -205,4 +246,22 @@ impl Functions {
         let at = |offset: u32| self.text.checked_add(offset.into());
         Some(at(start)?..at(end)?)
     }
+}
+
+/// A function's record (`_func`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    /// Linked address of its code.
+    pub(crate) entry: u64,
+    /// Linked address of the record.
+    pub(crate) address: u64,
+}
+
+/// The text at an offset of a range, up to the zero byte that ends it.
+fn text(image: &Image, range: &Range<u64>, offset: u32, limit: usize) -> Option<String> {
+    let start = range.start.checked_add(offset.into())?;
+    let len = range.end.checked_sub(start)?.min(limit as u64);
+    let bytes = memory::bytes(image, start, len, limit)?;
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    String::from_utf8(bytes.get(..end)?.to_vec()).ok()
 }

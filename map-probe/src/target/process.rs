@@ -179,7 +179,7 @@ fn failed(pid: u32, what: &str, source: io::Error) -> TargetError {
 
 /// The fields of `/proc/PID/stat` that are used.
 #[derive(Debug, PartialEq, Eq)]
-struct Stat {
+pub(super) struct Stat {
     state: u8,
     flags: u64,
     start_time: u64,
@@ -197,7 +197,7 @@ impl Stat {
     }
 
     /// The second field is the program's name in parentheses, and may hold anything.
-    fn parse(text: &[u8]) -> Option<Self> {
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let end = text.iter().rposition(|byte| *byte == b')')?;
         let text = str::from_utf8(text.get(end + 1..)?).ok()?;
         let mut fields = text.split_ascii_whitespace();
@@ -235,7 +235,7 @@ fn leader(pid: u32) -> Option<u32> {
 }
 
 /// `AT_ENTRY` in the auxiliary vector: pairs of words.
-fn auxv_entry(auxv: &[u8]) -> Option<u64> {
+pub(super) fn auxv_entry(auxv: &[u8]) -> Option<u64> {
     auxv.chunks_exact(16).find_map(|pair| {
         let (key, value) = pair.split_first_chunk::<8>()?;
         (u64::from_le_bytes(*key) == AT_ENTRY)

@@ -4,12 +4,15 @@
 use std::fs::File;
 use std::io::Write;
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
 use super::memory::Region;
 use super::types::{TYPE_LEN, kind, tflag};
 
 /// A file of these bytes that is gone when it is closed.
 pub(super) fn file(bytes: &[u8]) -> File {
-    let mut file = tempfile::tempfile().expect("a temporary file");
+    let memory = memfd_create(c"program", MFdFlags::MFD_CLOEXEC).expect("memory for a file");
+    let mut file = File::from(memory);
     file.write_all(bytes).expect("written");
     file
 }
@@ -29,6 +32,7 @@ impl Types {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn region(&self) -> Region {
         Region {
             start: self.start,
@@ -80,6 +84,7 @@ impl Types {
         self.add(6, 8, tflag::REGULAR_MEMORY | tflag::NAMED, "int64", &[])
     }
 
+    #[cfg(test)]
     pub(super) fn int32(&mut self) -> u64 {
         self.add(5, 4, tflag::REGULAR_MEMORY | tflag::NAMED, "int32", &[])
     }
@@ -126,7 +131,9 @@ pub(super) const FUNCTIONS: [&str; 3] = ["runtime.mapaccess1", "runtime.mallocgc
 pub(super) fn go_program(version: &str, types: &Types) -> Vec<u8> {
     assert_eq!(types.start, TYPES);
     let mut file = Vec::new();
-    elf_header(&mut file);
+    // Headers, code and constants; data.
+    let segments = [(5, 0, BASE, 0x6000), (6, DATA - BASE, DATA, 0x2000)];
+    elf_header(&mut file, &segments);
     let put = |file: &mut Vec<u8>, address: u64, bytes: &[u8]| {
         let offset = (address - BASE) as usize;
         assert!(file.len() <= offset, "parts overlap");
@@ -139,7 +146,7 @@ pub(super) fn go_program(version: &str, types: &Types) -> Vec<u8> {
     }
     put(&mut file, TEXT, &text);
     put(&mut file, TYPES, &types.bytes);
-    let (table, names) = pclntab();
+    let (table, names) = pclntab(TABLE);
     put(&mut file, TABLE, &table);
     put(&mut file, DATA, &build_info(version));
     let mut module = [0_u8; 512];
@@ -163,25 +170,52 @@ pub(super) fn go_program(version: &str, types: &Types) -> Vec<u8> {
     file
 }
 
-/// An ELF header and two segments: headers, code and constants; data.
-fn elf_header(file: &mut Vec<u8>) {
+/// An ELF header and its segments: flags, offset, address and length of each.
+fn elf_header(file: &mut Vec<u8>, segments: &[(u32, u64, u64, u64)]) {
     file.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
     for word in [TEXT, 64, 0] {
         file.extend(word.to_le_bytes());
     }
-    file.extend([0, 0, 0, 0, 64, 0, 56, 0, 2, 0, 64, 0, 0, 0, 0, 0]);
-    for (flags, address, len) in [(5_u32, BASE, 0x6000_u64), (6, DATA, 0x2000)] {
+    file.extend([
+        0,
+        0,
+        0,
+        0,
+        64,
+        0,
+        56,
+        0,
+        segments.len() as u8,
+        0,
+        64,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]);
+    for (flags, offset, address, len) in segments {
         file.extend(1_u32.to_le_bytes());
         file.extend(flags.to_le_bytes());
-        for word in [address - BASE, address, address, len, len, 0x1000] {
+        for word in [*offset, *address, *address, *len, *len, 0x1000] {
             file.extend(word.to_le_bytes());
         }
     }
 }
 
-/// A function table, and the linked address of its names.
-fn pclntab() -> (Vec<u8>, u64) {
+/// A program of one writable segment of code: these bytes at this address.
+pub(super) fn segment(address: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let bytes = if bytes.is_empty() { &[0] } else { bytes };
+    elf_header(&mut file, &[(7, 128, address, bytes.len() as u64)]);
+    file.resize(128, 0);
+    file.extend(bytes);
+    file
+}
+
+/// A function table that lies at `address`, and the linked address of its names.
+pub(super) fn pclntab(address: u64) -> (Vec<u8>, u64) {
     let names: Vec<u8> = FUNCTIONS
         .iter()
         .flat_map(|name| [name.as_bytes(), b"\0"].concat())
@@ -216,10 +250,11 @@ fn pclntab() -> (Vec<u8>, u64) {
         table.extend(name.to_le_bytes());
         name += text.len() as u32 + 1;
     }
-    (table, TABLE + names_offset)
+    (table, address + names_offset)
 }
 
-fn build_info(version: &str) -> Vec<u8> {
+/// A build info's blob.
+pub(super) fn build_info(version: &str) -> Vec<u8> {
     let mut blob = b"\xff Go buildinf:\x08\x02".to_vec();
     blob.resize(32, 0);
     blob.push(u8::try_from(version.len()).expect("short"));

@@ -14,6 +14,8 @@ pub(crate) const TYPE_LEN: usize = 48;
 const MAX_NAME: usize = 16 << 10;
 /// How deep types made at run time may be nested in one another.
 const MAX_DEPTH: u32 = 16;
+/// How many types may be in one made at run time, itself included.
+const MAX_PARTS: u32 = 64;
 
 /// `abi.Kind` of the types that are looked into.
 pub(crate) mod kind {
@@ -108,10 +110,11 @@ pub(crate) struct Namer<'a> {
 impl Namer<'_> {
     /// The name of the type at an address in the process, as `%T` prints it.
     pub(crate) fn name(&self, address: u64) -> Option<String> {
-        self.name_within(address, MAX_DEPTH)
+        self.name_within(address, MAX_DEPTH, &mut { MAX_PARTS })
     }
 
-    fn name_within(&self, address: u64, depth: u32) -> Option<String> {
+    fn name_within(&self, address: u64, depth: u32, parts: &mut u32) -> Option<String> {
+        *parts = parts.checked_sub(1)?;
         let linked = address.wrapping_sub(self.bias);
         if self.types.contains(&linked) {
             return static_name(self.image, self.types, linked);
@@ -122,9 +125,9 @@ impl Namer<'_> {
             return None;
         }
         // reflect registers names elsewhere; those of literal types say what they are made of.
-        let part = |offset: u64| {
+        let mut part = |offset: u64| {
             let part = memory::word(self.process, address.checked_add(offset)?)?;
-            self.name_within(part, depth.checked_sub(1)?)
+            self.name_within(part, depth.checked_sub(1)?, parts)
         };
         let name = match header.kind() {
             kind::POINTER => format!("*{}", part(48)?),

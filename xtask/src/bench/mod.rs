@@ -1,35 +1,53 @@
-//! `cargo xtask bench`: what map-probe costs, measured on this machine.
+//! `cargo xtask bench`: what map-probe costs, measured on this machine, in one table.
+//!
+//! Each row is made by a function of its own file: pairs of measurements taken in turns, so that a drift of the machine
+//! is in both of a pair; their median and spread; and a limit, where there is one.
 
+mod attach;
+mod bpftrace;
 mod probe;
+mod profiler;
 mod report;
 mod start;
 mod stats;
+mod table;
 mod target;
+mod terraform;
 mod trace;
 
 use crate::process::{run as run_command, say};
 use crate::{privilege, tools, workspace};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
 
+use table::Row;
+
+/// Makes rows, from so many rounds of measurements.
+type Bench = fn(rounds: u32) -> Result<Vec<Row>>;
+
+/// All measurements, in the order of the table.
+const BENCHES: [(&str, Bench); 5] = [
+    ("trace", trace::rows),
+    ("bpftrace", bpftrace::rows),
+    ("attach", attach::rows),
+    ("start", start::rows),
+    ("profiler", profiler::rows),
+];
+
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true)]
 pub(crate) struct Args {
-    #[command(subcommand)]
-    what: What,
+    /// Rows to measure: trace, bpftrace, attach, start, profiler [default: all].
+    #[arg(value_name = "NAME", value_parser = BENCHES.map(|(name, _)| name))]
+    names: Vec<String>,
+
+    /// Rounds to take the medians of.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(5..))]
+    rounds: u32,
 }
 
-#[derive(Debug, clap::Subcommand)]
-enum What {
-    /// What counting one lookup costs the target, against an empty eBPF program at the same instruction.
-    Trace(trace::Args),
-    /// How long it takes from the command's start until the probes are in place.
-    Start(start::Args),
-}
-
-/// Runs the chosen measurement; an error when the figures are over their limits.
+/// Measures and prints the table; an error when a row is over its limit.
 pub(crate) fn run(args: &Args) -> Result<()> {
     say(
         "Measuring. Needs: root, BPF, Python's pip (it fetches Go), and a machine that does nothing else meanwhile.",
@@ -42,10 +60,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--package",
         "map-probe",
     ]))?;
-    match &args.what {
-        What::Trace(args) => trace::run(args),
-        What::Start(args) => start::run(args),
+    let mut failed = 0;
+    table::print_head();
+    for (name, bench) in BENCHES {
+        if !args.names.is_empty() && !args.names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        for row in bench(args.rounds).with_context(|| format!("cannot measure {name}"))? {
+            row.print();
+            failed += u32::from(row.is_over() || row.is_missing());
+        }
     }
+    if failed > 0 {
+        bail!("{failed} rows are over their limits");
+    }
+    Ok(())
 }
 
 /// Builds the bench's target with this version of Go; the binary's path.

@@ -13,29 +13,15 @@ use std::time::{Duration, Instant};
 /// How long attaching may take at all, before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// map-probe's exit status when it does not know an option.
-const USAGE: i32 = 2;
-
 /// map-probe, with its probes in place. Dropping it kills it.
 #[derive(Debug)]
 pub(super) struct Probe {
     child: Child,
-    /// From the command's start to the `attached` line.
-    pub(super) attached_after: Duration,
-}
-
-/// Why there is no probe.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// This map-probe does not know one of the options.
-    UnknownOption,
-    /// Anything else.
-    Other(anyhow::Error),
 }
 
 impl Probe {
     /// Runs `map-probe --pid PID --max-overhead off ARGS` and waits until it is attached.
-    pub(super) fn attach<A: AsRef<OsStr>>(pid: u32, args: &[A]) -> Result<Self, Failure> {
+    pub(super) fn attach<A: AsRef<OsStr>>(pid: u32, args: &[A]) -> Result<Self> {
         let mut command = Command::new(workspace::map_probe());
         command
             .arg("--pid")
@@ -48,23 +34,22 @@ impl Probe {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn();
-        let child = child
-            .context("cannot start map-probe")
-            .map_err(Failure::Other)?;
-        let mut probe = Self {
-            child,
-            attached_after: Duration::ZERO,
-        };
+        let child = child.context("cannot start map-probe")?;
+        let mut probe = Self { child };
         let lines = probe.errors();
         let mut said = Vec::new();
-        while let Ok((line, at)) = lines.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
+        while let Ok(line) = lines.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
             if line.starts_with("attached") {
-                probe.attached_after = at - started;
                 return Ok(probe);
             }
             said.push(line);
         }
         Err(probe.failure(&said.join("\n")))
+    }
+
+    /// Its process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as Ctrl-C does and waits until it is gone.
@@ -84,14 +69,14 @@ impl Probe {
         }
     }
 
-    /// The lines of standard error with the time each came in; read to the end by a thread, so that the pipe never fills.
-    fn errors(&mut self) -> Receiver<(String, Instant)> {
+    /// The lines of standard error; read to the end by a thread, so that the pipe never fills.
+    fn errors(&mut self) -> Receiver<String> {
         let (sender, receiver) = channel();
         if let Some(stderr) = self.child.stderr.take() {
             std::thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     // Once attached, nobody listens; the reading goes on.
-                    let _ = sender.send((line, Instant::now()));
+                    let _ = sender.send(line);
                 }
             });
         }
@@ -99,15 +84,12 @@ impl Probe {
     }
 
     /// Why it did not attach: it ended, or it hangs.
-    fn failure(&mut self, said: &str) -> Failure {
+    fn failure(&mut self, said: &str) -> anyhow::Error {
         // After standard error has closed, the process is about to end.
         std::thread::sleep(Duration::from_millis(100));
         match self.child.try_wait() {
-            Ok(Some(status)) if status.code() == Some(USAGE) => Failure::UnknownOption,
-            Ok(Some(status)) => Failure::Other(anyhow!("map-probe ended with {status}:\n{said}")),
-            _ => Failure::Other(anyhow!(
-                "map-probe was not attached after {PATIENCE:?}:\n{said}"
-            )),
+            Ok(Some(status)) => anyhow!("map-probe ended with {status}:\n{said}"),
+            _ => anyhow!("map-probe was not attached after {PATIENCE:?}:\n{said}"),
         }
     }
 }
@@ -117,14 +99,5 @@ impl Drop for Probe {
         // It may have ended already; there is nothing else to do about a failure.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-impl From<Failure> for anyhow::Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::UnknownOption => anyhow!("this map-probe does not know the bench's options"),
-            Failure::Other(error) => error,
-        }
     }
 }

@@ -56,11 +56,17 @@ impl Target {
 
     /// Nanoseconds per operation of this kind over the window, as the target measures them.
     pub(super) fn measure(&mut self, kind: &str, window: Duration) -> Result<f64> {
-        writeln!(self.commands, "{kind} {}ms", window.as_millis())?;
+        self.begin(kind, window)?;
         let answer = self.answer()?;
         answer
             .parse()
             .with_context(|| format!("the target answered {answer:?}"))
+    }
+
+    /// Has it do this kind of operation for so long; nothing else can be asked of it meanwhile.
+    pub(super) fn begin(&mut self, kind: &str, window: Duration) -> Result<()> {
+        writeln!(self.commands, "{kind} {}ms", window.as_millis())?;
+        Ok(())
     }
 
     fn answer(&mut self) -> Result<String> {

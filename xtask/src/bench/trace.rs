@@ -1,17 +1,14 @@
-//! `cargo xtask bench trace`: what counting one lookup costs the target.
+//! What counting one operation costs the target, over what an empty eBPF program on an emulated instruction costs it.
 
-use super::probe::{Failure, Probe};
+use super::probe::Probe;
 use super::report;
 use super::stats::{Series, ratio};
+use super::table::{Row, Unit};
 use super::target::Target;
-use crate::process::{print, say};
+use crate::process::say;
 use crate::{tools, workspace};
-use anyhow::{Context, Result, anyhow, bail};
-use std::path::Path;
+use anyhow::{Context, Result};
 use std::time::Duration;
-
-/// A lookup may cost at most this many times what an empty program at the same instruction costs.
-const LIMIT: f64 = 2.0;
 
 /// One measurement takes this long.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -22,177 +19,185 @@ const WARM_UP: Duration = Duration::from_millis(50);
 /// The target's word for an instruction that the kernel emulates.
 const EMULATED: &str = "emulated";
 
-/// A probe that costs this many times what one on an emulated instruction does is on a single-stepped one (there, 7 to 35 were seen).
-const SINGLE_STEPPED: f64 = 3.5;
+/// A kind of operation that the target does on command.
+#[derive(Debug)]
+pub(super) struct Operation {
+    /// The target's word for it.
+    pub(super) command: &'static str,
+    /// What it is, for people.
+    name: &'static str,
+    /// The type of its map, which no other kind has.
+    pub(super) typ: &'static str,
+    /// Operation and outcome, as a report has them.
+    pub(super) kind: (&'static str, &'static str),
+    /// How often the empty program's cost it may cost.
+    limit: f64,
+    /// How often it should.
+    aim: Option<f64>,
+}
 
-/// Instructions for reference: the target's word for it, and what a probe on it is.
-const REFERENCES: [(&str, &str); 3] = [
-    (EMULATED, "emulated (1-byte nop)"),
-    ("stepped", "single-stepped (mov)"),
-    ("nop5", "5-byte nop"),
+/// The lookups that other rows compare with, too.
+pub(super) const LOOKUP: Operation = Operation {
+    command: "lookup",
+    name: "uint64 lookup (hit, depth 1)",
+    typ: "map[uint64]uint64",
+    kind: ("lookup", "hit"),
+    limit: 1.5,
+    aim: Some(1.3),
+};
+
+const OPERATIONS: [Operation; 5] = [
+    LOOKUP,
+    Operation {
+        command: "string",
+        name: "string lookup (hit, depth 1)",
+        typ: "map[string]uint64",
+        kind: ("lookup", "hit"),
+        limit: 2.0,
+        aim: None,
+    },
+    Operation {
+        command: "struct",
+        name: "struct lookup (16 bytes, hit, depth 1)",
+        typ: "map[main.pair]uint64",
+        kind: ("lookup", "hit"),
+        limit: 2.0,
+        aim: None,
+    },
+    Operation {
+        command: "update",
+        name: "uint64 insert (update, depth 1)",
+        typ: "map[uint64]int64",
+        kind: ("insert", "update"),
+        limit: 2.0,
+        aim: None,
+    },
+    Operation {
+        command: "delete",
+        name: "uint64 delete (hit, depth 1)",
+        typ: "map[uint64]int32",
+        kind: ("delete", "hit"),
+        limit: 2.0,
+        aim: None,
+    },
 ];
 
-/// Options of `cargo xtask bench trace`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Rounds to take the medians of.
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(5..))]
-    rounds: u32,
-}
-
-/// Measures with each version of Go; an error when a ratio is over its limit.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut within = true;
-    for version in tools::BENCH_GO_VERSIONS {
-        within &= version_row(version, args.rounds).with_context(|| format!("Go {version}"))?;
-    }
-    if !within {
-        bail!("a lookup costs more than {LIMIT} times what an empty program does");
-    }
-    Ok(())
-}
-
-/// The nanoseconds per lookup of all rounds.
-#[derive(Debug, Default)]
-struct Lookups {
+/// Nanoseconds per operation of all rounds, and the ratios.
+#[derive(Debug, Default, Clone)]
+struct Costs {
     base: Series,
-    empty: Series,
-    full: Series,
+    added: Series,
+    added_by_empty: Series,
     ratios: Series,
 }
 
-/// Measures and prints one table; whether its ratio is within the limit.
-fn version_row(version: &str, rounds: u32) -> Result<bool> {
+/// A row per version of Go and kind of operation.
+pub(super) fn rows(rounds: u32) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for version in tools::BENCH_GO_VERSIONS {
+        let measured = measure(version, rounds).with_context(|| format!("Go {version}"))?;
+        let (costs, emulated) = measured;
+        for (operation, costs) in OPERATIONS.iter().zip(costs) {
+            let name = format!(
+                "trace, Go {version}: {} / empty on emulated",
+                operation.name
+            );
+            let ns = |series: &Series| {
+                series
+                    .median()
+                    .map_or("-".to_owned(), |value| format!("{value:.0}"))
+            };
+            let detail = format!(
+                "ns: {} without, +{} with map-probe, +{} with an empty program at its site, +{} with one on an emulated instruction",
+                ns(&costs.base),
+                ns(&costs.added),
+                ns(&costs.added_by_empty),
+                ns(&emulated)
+            );
+            let row = Row::new(name, Unit::Ratio, costs.ratios)
+                .limit(operation.limit)
+                .detail(detail);
+            rows.push(match operation.aim {
+                Some(aim) => row.aim(aim),
+                None => row,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// The costs of each kind of operation, and what the empty program on an emulated instruction adds.
+fn measure(version: &str, rounds: u32) -> Result<([Costs; OPERATIONS.len()], Series)> {
     let binary = super::build_target(version)?;
     let mut target = Target::start(&binary)?;
-    let file = workspace::work().join("bench/report.json");
-    let mut lookups = Lookups::default();
+    // Assembly functions have this suffix; the name without it is a wrapper of the linker's.
+    let address = target.address_of(&format!("main.{EMULATED}.abi0"))?;
+    let mut costs = OPERATIONS.map(|_| Costs::default());
+    let mut emulated = Series::default();
     for round in 1..=rounds {
-        say(&format!("Go {version}: round {round} of {rounds}"));
-        lookups.round(&mut target, &file)?;
-    }
-    let medians = (
-        lookups.base.median(),
-        lookups.empty.median(),
-        lookups.full.median(),
-    );
-    let (Some(base), Some(empty), Some(full)) = medians else {
-        bail!("no rounds")
-    };
-    let measured = ratio(base, empty, full).ok_or_else(|| {
-        anyhow!(
-            "an empty program costs nothing measurable: {empty:.1} ns with, {base:.1} ns without"
-        )
-    })?;
+        say(&format!("trace, Go {version}: round {round} of {rounds}"));
+        let before = all(&mut target)?;
+        let without = settled(&mut target, EMULATED)?;
+        let probe = Probe::attach(target.pid(), &["--bench-empty-at", &address.to_string()])?;
+        let empty = settled(&mut target, EMULATED)? - without;
+        probe.detach()?;
+        emulated.push(empty);
 
-    print(&format!(
-        "\nGo {version}: one uint64 lookup (hit, depth 1), {rounds} rounds"
-    ));
-    print("ns per operation                      median   smallest    largest      added");
-    row("not probed", &lookups.base, None);
-    row("empty program", &lookups.empty, Some(base));
-    row("map-probe", &lookups.full, Some(base));
-    for (kind, name) in REFERENCES {
-        let name = format!("empty on {name}");
-        let Some((without, with)) = reference(&mut target, kind, rounds)? else {
-            print(&format!("  {name:<30} not available"));
-            continue;
-        };
-        row(&name, &with, without.median());
-        let added = with
-            .median()
-            .zip(without.median())
-            .map(|(with, without)| with - without);
-        if kind == EMULATED && added.is_some_and(|added| empty - base > SINGLE_STEPPED * added) {
-            bail!(
-                "the probed instruction is not one that the kernel emulates: the ratio would mean nothing"
-            );
-        }
-    }
-    let within = measured <= LIMIT;
-    let verdict = if within { "ok" } else { "OVER" };
-    let spread = lookups
-        .ratios
-        .range()
-        .map_or_else(String::new, |(low, high)| {
-            format!("{low:>10.2} {high:>10.2}")
-        });
-    print(&format!(
-        "  {:<30} {measured:>10.2} {spread}   limit {LIMIT}: {verdict}",
-        "ratio, map-probe to empty"
-    ));
-    Ok(within)
-}
+        let full = traced(&mut target, all)?;
 
-/// A row of the table; what is added is over the median without a probe.
-fn row(name: &str, series: &Series, without: Option<f64>) {
-    let added = series.median().zip(without);
-    let added = added.map_or_else(String::new, |(with, without)| {
-        format!(" {:>10.1}", with - without)
-    });
-    print(&format!("  {name:<30} {}{added}", series.cells(1)));
-}
-
-impl Lookups {
-    /// One round: not probed, empty, full, and not probed again, so that a drift of the machine shows in all of them.
-    fn round(&mut self, target: &mut Target, report: &Path) -> Result<()> {
-        let before = settled(target, "lookup")?;
         let probe = Probe::attach(target.pid(), &["--bench-empty"])?;
-        let empty = settled(target, "lookup")?;
+        let at_site = all(&mut target)?;
         probe.detach()?;
+        let after = all(&mut target)?;
 
-        let file = report.as_os_str();
-        let probe = Probe::attach(
-            target.pid(),
-            &[
-                "--format".as_ref(),
-                "json".as_ref(),
-                "--output".as_ref(),
-                file,
-            ],
-        )?;
-        let full = settled(target, "lookup")?;
-        probe.detach()?;
-        let text = std::fs::read_to_string(report)
-            .with_context(|| format!("cannot read {}", report.display()))?;
-        report::check(&serde_json::from_str(&text)?)
-            .context("the report is not what was measured")?;
-
-        let after = settled(target, "lookup")?;
-        let base = f64::midpoint(before, after);
-        self.base.push(before);
-        self.base.push(after);
-        self.empty.push(empty);
-        self.full.push(full);
-        if let Some(ratio) = ratio(base, empty, full) {
-            self.ratios.push(ratio);
+        for (index, costs) in costs.iter_mut().enumerate() {
+            let base = f64::midpoint(before[index], after[index]);
+            costs.base.push(base);
+            costs.added.push(full[index] - base);
+            costs.added_by_empty.push(at_site[index] - base);
+            if let Some(ratio) = ratio(0.0, empty, full[index] - base) {
+                costs.ratios.push(ratio);
+            }
         }
-        Ok(())
     }
+    Ok((costs, emulated))
+}
+
+/// What `work` measures while map-probe counts; an error unless its report shows all operations at depth 1.
+pub(super) fn traced<T>(
+    target: &mut Target,
+    work: impl FnOnce(&mut Target) -> Result<T>,
+) -> Result<T> {
+    let file = workspace::work().join("bench/report.json");
+    let probe = Probe::attach(
+        target.pid(),
+        &[
+            "--format".as_ref(),
+            "json".as_ref(),
+            "--output".as_ref(),
+            file.as_os_str(),
+        ],
+    )?;
+    let measured = work(target)?;
+    probe.detach()?;
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    report::check(&serde_json::from_str(&text)?, &OPERATIONS)
+        .context("the report is not what was measured")?;
+    Ok(measured)
+}
+
+/// Nanoseconds of each kind of operation.
+fn all(target: &mut Target) -> Result<[f64; OPERATIONS.len()]> {
+    let mut all = [0.0; OPERATIONS.len()];
+    for (operation, into) in OPERATIONS.iter().zip(&mut all) {
+        *into = settled(target, operation.command)?;
+    }
+    Ok(all)
 }
 
 /// A measurement after a warm-up.
-fn settled(target: &mut Target, kind: &str) -> Result<f64> {
-    target.measure(kind, WARM_UP)?;
-    target.measure(kind, WINDOW)
-}
-
-/// Nanoseconds per call of a function whose first instruction is of that kind, without and with an empty program on it; none
-/// if this map-probe cannot put one there.
-fn reference(target: &mut Target, kind: &str, rounds: u32) -> Result<Option<(Series, Series)>> {
-    let (mut without, mut with) = (Series::default(), Series::default());
-    // Assembly functions have this suffix; the name without it is a wrapper of the linker's.
-    let address = target.address_of(&format!("main.{kind}.abi0"))?.to_string();
-    for _ in 0..rounds {
-        without.push(settled(target, kind)?);
-        match Probe::attach(target.pid(), &["--bench-empty-at", &address]) {
-            Ok(probe) => {
-                with.push(settled(target, kind)?);
-                probe.detach()?;
-            }
-            Err(Failure::UnknownOption) => return Ok(None),
-            Err(failure) => return Err(failure.into()),
-        }
-    }
-    Ok(Some((without, with)))
+pub(super) fn settled(target: &mut Target, command: &str) -> Result<f64> {
+    target.measure(command, WARM_UP)?;
+    target.measure(command, WINDOW)
 }

@@ -16,6 +16,7 @@ use crate::walk::{End, MAX_STEPS, MapType, Operation, Plain, Search, World, map_
 pub(super) static CLASSIC: Layout = Layout {
     kind: LayoutKind::Classic as u32,
     indirect_key: 1,
+    entries: Field::at(0, 8),
     writing: Field::at(8, 1),
     shift: Field::at(9, 1),
     storage: Field::at(16, 8),
@@ -43,6 +44,7 @@ pub(super) static CLASSIC: Layout = Layout {
 pub(super) static SWISS: Layout = Layout {
     kind: LayoutKind::Swiss as u32,
     indirect_key: 4,
+    entries: Field::at(0, 8),
     writing: Field::at(34, 1),
     shift: Field::at(33, 1),
     groups: Field::at(16, 8),

@@ -31,6 +31,20 @@ fn a_hash_that_is_not_kept_over_the_evacuation_is_to_be_remembered() {
 }
 
 #[test]
+fn an_insert_that_evacuates_at_very_many_places_is_refused() {
+    let code = insert(|a| {
+        for _ in 0..8 {
+            a.call(GROW_WORK)?;
+        }
+        Ok(())
+    });
+    assert_eq!(
+        reason(&[INSERT], &code),
+        "it calls runtime.growWork_fast64 at more places than expected"
+    );
+}
+
+#[test]
 fn an_insert_without_the_call_that_evacuates_is_refused() {
     let code = hashing(CodeAssembler::nop);
     assert_eq!(

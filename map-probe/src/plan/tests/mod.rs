@@ -56,6 +56,7 @@ const LOOKUP: MapFunction = MapFunction {
     },
     search: 0,
     grow_work: None,
+    wrappers: &[],
 };
 
 const INSERT: MapFunction = MapFunction {
@@ -72,6 +73,7 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
         layout: Layout {
             kind: 2,
             indirect_key: 0,
+            entries: Field::at(0, 8),
             writing: Field::at(WRITING as u16, 1),
             shift: none,
             storage: none,

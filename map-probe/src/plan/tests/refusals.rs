@@ -44,6 +44,20 @@ fn a_function_that_loses_a_value_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_stack_with_very_many_values_is_not_followed() {
+    let code = hashing(|a| {
+        for slot in 0..200 {
+            a.mov(qword_ptr(rsp + (0x100 + 8 * slot)), rax)?;
+        }
+        Ok(())
+    });
+    assert_eq!(
+        reason(&[LOOKUP], &code),
+        "following its values takes too many steps"
+    );
+}
+
+#[test]
 fn a_stack_whose_address_was_handed_out_is_trusted_no_more() {
     let code = hashing(|a| {
         a.mov(rdx, rax)?;

@@ -25,7 +25,7 @@ fn sampled(function: &'static [MapFunction], code: &[u8]) -> SampleTable {
             code,
         })
     };
-    table(&maps(function), &find, &resolve_more)
+    table(&maps(function), &find, &resolve_more, &|_| None)
 }
 
 /// Each instruction with the site for a sample at it, and for one in what it calls.

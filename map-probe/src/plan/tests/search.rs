@@ -18,9 +18,11 @@ fn the_branch_after_hashing_is_probed_with_values_in_registers_and_the_callers_f
     let values = site.site;
     assert_eq!(values.hash, Place::register(0).0);
     assert_eq!(values.map, Place::register(8).0);
-    assert_eq!((values.stack_offset, values.stack_words), (0x40, 3));
-    assert_eq!(values.typ, Place::stack_word(0).0);
-    assert_eq!(values.key, Place::stack_word(2).0);
+    // The return address, at 0x38, and behind it the caller's room for the arguments.
+    assert_eq!((values.stack_offset, values.stack_words), (0x38, 4));
+    assert_eq!(values.caller_offset, 0x38);
+    assert_eq!(values.typ, Place::stack_word(1).0);
+    assert_eq!(values.key, Place::stack_word(3).0);
     assert_eq!(values.key_len, Place::NONE.0);
 }
 

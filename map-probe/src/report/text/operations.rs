@@ -190,7 +190,7 @@ pub(super) fn types(report: &Report, style: Style) -> String {
     for (of_type, summary) in types.iter().take(TOP_TYPES) {
         let (ink, shown) = match &of_type.name {
             Some(known) => (Ink::Plain, shorten_middle(known, name, style)),
-            None => (Ink::Faint, "type unknown".to_owned()),
+            None => (Ink::Faint, words::UNKNOWN_TYPE.to_owned()),
         };
         text += &Line::new(style)
             .blank(INDENT)

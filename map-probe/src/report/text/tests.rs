@@ -207,6 +207,7 @@ fn any_report() -> impl Strategy<Value = Report> {
                 target: TargetInfo {
                     pid,
                     exe: strings.0,
+                    build_id: None,
                     go: strings.1,
                     assumed,
                     untested,
@@ -216,6 +217,7 @@ fn any_report() -> impl Strategy<Value = Report> {
                     not_covered,
                 },
                 is_final,
+                started: std::time::UNIX_EPOCH,
                 until_seconds: times.0,
                 seconds: times.1,
                 attached_seconds: times.2,

@@ -143,6 +143,23 @@ fn it_is_loaded_where_the_memory_has_its_header_and_nowhere_else() {
     assert!(!binary.is_loaded_at(0, &process));
 }
 
+#[test]
+fn a_table_that_names_a_function_over_and_over_is_refused() {
+    let mut program = program();
+    // Behind the module data: one name, over and over.
+    let names = b"runtime.mallocgc\0".repeat(200);
+    let at = 0x7200;
+    program[at..at + names.len()].copy_from_slice(&names);
+    let (start, end) = (at as u64 - 0x4000, (at + names.len()) as u64 - 0x4000);
+    for (field, value) in [(32, start), (40, end), (48, end), (56, end), (64, end)] {
+        program[0x4000 + field..0x4008 + field].copy_from_slice(&value.to_le_bytes());
+    }
+    let module = 0x7000 + 8;
+    program[module..module + 8].copy_from_slice(&(0x40_0000 + at as u64).to_le_bytes());
+    let refused = open(&program).expect_err("refused");
+    assert!(matches!(refused, TargetError::Damaged { .. }), "{refused}");
+}
+
 proptest! {
     #[test]
     fn a_damaged_program_is_read_or_refused_and_stays_within_its_file(

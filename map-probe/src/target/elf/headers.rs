@@ -15,6 +15,9 @@ const MAX_SECTION_NAMES: u64 = 1 << 20;
 /// More loaded segments than any linker makes; usual are three to five.
 const MAX_SEGMENTS: usize = 64;
 
+/// The longest section name that is kept; those of Go's linker are shorter, and others are not asked for.
+const MAX_NAME: usize = 64;
+
 /// A loaded segment's bytes in the file.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -195,6 +198,11 @@ fn segments(source: &Source, header: &elf::FileHeader64<Le>) -> Result<Vec<Segme
     if segments.len() > MAX_SEGMENTS {
         return Err(source.damaged("it has more segments than make sense"));
     }
+    // The order that the ELF specification demands.
+    let follow = |pair: &[Segment]| pair[0].addresses.end <= pair[1].addresses.start;
+    if !segments.windows(2).all(follow) {
+        return Err(source.damaged("its segments overlap"));
+    }
     Ok(segments)
 }
 
@@ -232,11 +240,14 @@ fn sections(source: &Source, header: &elf::FileHeader64<Le>) -> Result<Vec<Secti
             let name = names
                 .get(entry.sh_name.get(Le) as usize..)
                 .unwrap_or_default();
-            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-            sections.push(Section {
-                name: name.to_vec(),
-                addresses: start..end,
-            });
+            let mut name = name.iter().take(MAX_NAME).copied();
+            let name: Vec<u8> = name.by_ref().take_while(|byte| *byte != 0).collect();
+            if name.len() < MAX_NAME {
+                sections.push(Section {
+                    name,
+                    addresses: start..end,
+                });
+            }
         }
     }
     Ok(sections)

@@ -13,6 +13,8 @@ mod tests;
 use std::fs::File;
 use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::error::TargetError;
 use super::memory::{self, Memory, Region};
@@ -22,14 +24,17 @@ use headers::{Headers, Segment};
 /// Bytes that a scan of the file holds at a time.
 const BLOCK: usize = 1 << 20;
 
-/// How much of a segment is searched at most; the largest Go programs have half of it.
-const MAX_SCAN: u64 = 1 << 30;
+/// How much of a file is searched at most, all searches together. Of a program that says what it is by its sections
+/// next to nothing is searched, of others its data and constants once.
+const MAX_SCAN: u64 = 4 << 30;
 
 /// An ELF program for x86-64 whose segments all lie within its file.
 #[derive(Debug)]
 pub(crate) struct Image {
     source: Source,
     headers: Headers,
+    /// What may still be searched, in bytes.
+    searchable: AtomicU64,
 }
 
 /// A file, the name that messages call it by, and its length when it was opened.
@@ -98,7 +103,11 @@ impl Image {
     pub(crate) fn open(file: File, path: String) -> Result<Self, TargetError> {
         let source = Source::open(file, path)?;
         let headers = Headers::read(&source)?;
-        Ok(Self { source, headers })
+        Ok(Self {
+            source,
+            headers,
+            searchable: AtomicU64::new(MAX_SCAN),
+        })
     }
 
     /// What messages call the file.
@@ -173,12 +182,15 @@ impl Image {
         mut look: impl FnMut(u64, &[u8]) -> ControlFlow<T>,
     ) -> Option<T> {
         let mut at = addresses.start.checked_next_multiple_of(step.into())?;
-        let end = addresses.end.min(at.saturating_add(MAX_SCAN));
+        let end = addresses.end;
         let mut block = vec![0; BLOCK + window];
         while at < end {
             let left = usize::try_from(end - at).unwrap_or(usize::MAX);
             let bytes = block.get_mut(..left.min(BLOCK + window))?;
-            if !self.read(at, bytes) {
+            let searched = bytes.len() as u64;
+            let spend = |searchable: u64| searchable.checked_sub(searched);
+            let budget = &self.searchable;
+            if budget.fetch_update(Relaxed, Relaxed, spend).is_err() || !self.read(at, bytes) {
                 return None;
             }
             let windows = bytes.windows(window).enumerate().take(BLOCK);

@@ -112,6 +112,62 @@ fn a_scan_finds_what_lies_across_the_border_of_its_blocks() {
     assert_eq!(seen, BLOCK / 8, "every place is looked at once");
 }
 
+#[test]
+fn segments_that_overlap_are_refused() {
+    let second = 64 + 56;
+    // Its address is now within the first one's.
+    let refused = refused_with(second + 16, &0x40_5fff_u64.to_le_bytes());
+    assert!(refused.contains("its segments overlap"), "{refused}");
+}
+
+#[test]
+fn no_section_name_is_kept_that_is_longer_than_those_of_go() {
+    let mut program = program();
+    let (names, table) = (program.len() as u64, program.len() as u64 + (1 << 20));
+    program.resize(table as usize, b'x');
+    // As many sections as there can be, all with the name that is a megabyte long, but for one.
+    let count = 0xff00_u16;
+    for index in 0..count {
+        let mut section = [0_u8; 64];
+        let name = if index == 7 { (1_u32 << 20) - 5 } else { 0 };
+        section[..4].copy_from_slice(&name.to_le_bytes());
+        section[4] = 1;
+        section[8] = 2;
+        let (offset, len) = if index == 0 {
+            (names, 1_u64 << 20)
+        } else {
+            (0, 0)
+        };
+        section[24..32].copy_from_slice(&offset.to_le_bytes());
+        section[32..40].copy_from_slice(&len.to_le_bytes());
+        program.extend(section);
+    }
+    let end = table as usize;
+    program[end - 5..end].copy_from_slice(b".text");
+    program[40..48].copy_from_slice(&table.to_le_bytes());
+    program[60..62].copy_from_slice(&count.to_le_bytes());
+    let image = open(&program).expect("a program");
+    assert_eq!(image.headers.sections.len(), 1);
+    assert_eq!(image.section(".text"), Some(0..0));
+}
+
+#[test]
+fn a_file_is_not_searched_without_end() {
+    let image = open(&program()).expect("a program");
+    let range = image.segments()[0].addresses.clone();
+    let search = || {
+        let mut seen = 0;
+        let _: Option<()> = image.scan(&range, 8, 16, |_, _| {
+            seen += 1;
+            ControlFlow::Continue(())
+        });
+        seen
+    };
+    assert!(search() > 0);
+    image.searchable.store(100, Relaxed);
+    assert_eq!(search(), 0);
+}
+
 proptest! {
     #[test]
     fn any_change_to_the_headers_ends_in_an_image_or_an_error(

@@ -195,6 +195,20 @@ fn a_struct_that_contains_itself_ends_without_steps() {
     );
 }
 
+#[test]
+fn no_more_types_are_flattened_than_the_kernel_side_has_room_for() {
+    let mut types = Types::new(START);
+    let string = types.string();
+    let last = 1 + MAX_TOTAL_STEPS / MAX_STEPS;
+    for _ in 0..last + 8 {
+        types.array(string, MAX_STEPS as u64, 16 * MAX_STEPS as u64);
+    }
+    let programs = programs(&types.region(), 0x60, 0);
+    assert_eq!(programs.len(), last - 1);
+    let steps: usize = programs.iter().map(|(_, steps)| steps.len()).sum();
+    assert_eq!(steps, MAX_TOTAL_STEPS);
+}
+
 proptest! {
     #[test]
     fn damaged_types_end_in_bounded_steps(

@@ -11,6 +11,7 @@ use map_probe_common::site::{KeyForm, STOPS_AT_EMPTY_REST};
 
 use super::GoFacts;
 use crate::plan::{Arguments, MapFunction};
+use crate::target::lines::{FRAMES, FRAMES_TO_1_19};
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
@@ -30,7 +31,9 @@ pub(super) const GO_1_19: GoFacts = GoFacts {
         text: 176,
         types: 280,
         etypes: 288,
+        gofunc: 304,
     },
+    frames: FRAMES_TO_1_19,
     ..since_1_20(19)
 };
 
@@ -59,7 +62,9 @@ const fn since_1_20(minor: u32) -> GoFacts {
             text: 176,
             types: 296,
             etypes: 304,
+            gofunc: 320,
         },
+        frames: FRAMES,
         // abi.KindDirectIface, abi.KindGCProg (internal/abi/type.go).
         kind_flags: 0x60,
         field_offset_shift: 0,
@@ -93,7 +98,8 @@ const LAYOUT: Layout = Layout {
     // abi.MapType.IndirectKey.
     indirect_key: 1,
 
-    // hmap: flags, B, buckets, oldbuckets.
+    // hmap: count, flags, B, buckets, oldbuckets.
+    entries: Field::at(0, 8),
     writing: Field::at(8, 1),
     shift: Field::at(9, 1),
     storage: Field::at(16, 8),
@@ -139,6 +145,7 @@ const fn lookup(symbol: &'static str, key_form: KeyForm, search: u8) -> MapFunct
         arguments: ARGUMENTS,
         search,
         grow_work: None,
+        wrappers: &[],
     }
 }
 
@@ -151,6 +158,7 @@ const fn insert(symbol: &'static str, key_form: KeyForm, grow_work: &'static str
         // Each of the five breaks its bucketloop at emptyRest.
         search: STOPS_AT_EMPTY_REST,
         grow_work: Some(grow_work),
+        wrappers: &[],
     }
 }
 
@@ -167,6 +175,7 @@ const fn delete(
         arguments: ARGUMENTS,
         search,
         grow_work: Some(grow_work),
+        wrappers: &[],
     }
 }
 
@@ -179,7 +188,10 @@ const TO_THE_END: u8 = 0;
 /// (32-bit machines only).
 const FUNCTIONS: [MapFunction; 17] = [
     // map.go: `break bucketloop` at emptyRest.
-    lookup("runtime.mapaccess1", KeyForm::Pointer, STOPS_AT_EMPTY_REST),
+    MapFunction {
+        wrappers: &["runtime.mapaccess1_fat", "runtime.mapaccess2_fat"],
+        ..lookup("runtime.mapaccess1", KeyForm::Pointer, STOPS_AT_EMPTY_REST)
+    },
     lookup("runtime.mapaccess2", KeyForm::Pointer, STOPS_AT_EMPTY_REST),
     // map_fast32.go, map_fast64.go, map_faststr.go: the loops over a chain know no
     // emptyRest. (`_faststr` looks at it in single buckets only, where the depth is 1.)

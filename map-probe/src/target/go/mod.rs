@@ -9,6 +9,7 @@ mod swiss;
 pub use assume::AssumedGo;
 
 use super::error::TargetError;
+use super::lines::FrameLayout;
 use super::moduledata::ModuleLayout;
 use super::{BuildInfo, GoMaps, GoVersion};
 
@@ -21,6 +22,8 @@ pub(crate) struct GoFacts {
     pub(crate) maps: GoMaps,
     /// Its module data.
     pub(crate) module: ModuleLayout,
+    /// What its functions carry.
+    pub(crate) frames: FrameLayout,
     /// Bits that the kind byte of a type may have beside the kind.
     pub(crate) kind_flags: u8,
     /// How far the offset of a struct's field is shifted left in its descriptor.
@@ -178,6 +181,13 @@ fn supported() -> String {
     runs.join(" and ")
 }
 
+/// The facts of every version and experiment.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn every() -> impl Iterator<Item = &'static GoFacts> {
+    let by_experiment = [&classic::GO_1_24, &classic::GO_1_25, &swiss::GO_1_27_SPLIT];
+    SUPPORTED.into_iter().chain(by_experiment)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,11 +203,6 @@ mod tests {
             settings: Vec::new(),
         };
         facts(&info, "app", None).map(|found| found.facts.maps.name)
-    }
-
-    fn every() -> impl Iterator<Item = &'static GoFacts> {
-        let by_experiment = [&classic::GO_1_24, &classic::GO_1_25, &swiss::GO_1_27_SPLIT];
-        SUPPORTED.into_iter().chain(by_experiment)
     }
 
     #[test]

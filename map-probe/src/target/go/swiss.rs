@@ -11,6 +11,7 @@ use map_probe_common::site::{KeyForm, PASSES_TOMBSTONE_FIRST};
 
 use super::GoFacts;
 use crate::plan::{Arguments, MapFunction};
+use crate::target::lines::FRAMES;
 use crate::target::moduledata::ModuleLayout;
 use crate::target::{GoMaps, MapLayout};
 
@@ -25,6 +26,7 @@ pub(super) const GO_1_26: GoFacts = GoFacts {
     maps: MAPS_BY_SLOT,
     module: MODULE_TO_1_26,
     // The direct-interface bit moved to TFlag in 1.26 (internal/abi/type.go).
+    frames: FRAMES,
     kind_flags: 0,
     field_offset_shift: 0,
     untested: false,
@@ -39,7 +41,10 @@ pub(super) const GO_1_27: GoFacts = GoFacts {
         types: 296,
         // `typedesclen` lies between.
         etypes: 312,
+        // `itaboffset`, `itabsize` and `rodata` lie between.
+        gofunc: 344,
     },
+    frames: FRAMES,
     kind_flags: 0,
     field_offset_shift: 0,
     untested: false,
@@ -58,6 +63,7 @@ const fn with_kind_bit(minor: u32) -> GoFacts {
             ..MAPS_BY_SLOT
         },
         module: MODULE_TO_1_26,
+        frames: FRAMES,
         kind_flags: 0x20,
         field_offset_shift: 0,
         untested: false,
@@ -68,6 +74,7 @@ const MODULE_TO_1_26: ModuleLayout = ModuleLayout {
     text: 176,
     types: 296,
     etypes: 304,
+    gofunc: 320,
 };
 
 /// Go 1.27 with `GOEXPERIMENT=mapsplitgroup`: in a group all keys lie before all
@@ -114,7 +121,8 @@ const LAYOUT: Layout = Layout {
     // abi.MapIndirectKey.
     indirect_key: 4,
 
-    // maps.Map: writing, globalShift, dirPtr, dirLen.
+    // maps.Map: used, writing, globalShift, dirPtr, dirLen.
+    entries: Field::at(0, 8),
     writing: Field::at(34, 1),
     shift: Field::at(33, 1),
     storage: Field::at(16, 8),
@@ -159,6 +167,7 @@ const fn function(symbol: &'static str, op: Op, key_form: KeyForm, search: u8) -
         },
         search,
         grow_work: None,
+        wrappers: &[],
     }
 }
 
@@ -201,6 +210,12 @@ const DELETE: MapFunction = MapFunction {
         typ: 1,
         key: 2,
     },
+    wrappers: &[
+        "runtime.mapdelete",
+        "runtime.mapdelete_fast32",
+        "runtime.mapdelete_fast64",
+        "runtime.mapdelete_faststr",
+    ],
     ..function(
         "internal/runtime/maps.(*Map).Delete",
         Op::Delete,
@@ -209,38 +224,65 @@ const DELETE: MapFunction = MapFunction {
     )
 };
 
+const fn with_wrappers(function: MapFunction, wrappers: &'static [&'static str]) -> MapFunction {
+    MapFunction {
+        wrappers,
+        ..function
+    }
+}
+
 /// What `(*Map).Delete` calls with the hash, in which nearly all of a delete's time passes (table.go, map.go, 1.24 to
 /// 1.27): `(*table).Delete(typ, m, hash, key)` and `(*Map).deleteSmall(typ, hash, key)`.
 const PARTS: [MapFunction; 2] = [
-    MapFunction {
-        symbol: "internal/runtime/maps.(*table).Delete",
-        arguments: Arguments {
+    part_of_delete(
+        "internal/runtime/maps.(*table).Delete",
+        Arguments {
             typ: 1,
             map: 2,
             key: 4,
         },
-        ..DELETE
-    },
-    MapFunction {
-        symbol: "internal/runtime/maps.(*Map).deleteSmall",
-        arguments: Arguments {
+    ),
+    part_of_delete(
+        "internal/runtime/maps.(*Map).deleteSmall",
+        Arguments {
             map: 0,
             typ: 1,
             key: 3,
         },
-        ..DELETE
-    },
+    ),
 ];
+
+const fn part_of_delete(symbol: &'static str, arguments: Arguments) -> MapFunction {
+    MapFunction {
+        symbol,
+        arguments,
+        wrappers: &[
+            "internal/runtime/maps.(*Map).Delete",
+            "runtime.mapdelete",
+            "runtime.mapdelete_fast32",
+            "runtime.mapdelete_fast64",
+            "runtime.mapdelete_faststr",
+        ],
+        ..DELETE
+    }
+}
 
 /// The set that counts every operation once, 1.27. Left out on purpose:
 /// `mapaccess1…` and `mapaccess…_fat` (they call `mapaccess2…`), the
 /// `runtime.mapdelete…` (they call `Delete`), `(*Map).getWithKey` (an iterator's),
 /// `reflect.map…` (they call these), `mapassign_fast32ptr` (32-bit machines only).
 const FUNCTIONS: [MapFunction; 10] = [
-    ACCESS2,
-    ACCESS2_FAST32,
-    ACCESS2_FAST64,
-    ACCESS2_FASTSTR,
+    with_wrappers(
+        ACCESS2,
+        &[
+            "runtime.mapaccess1",
+            "runtime.mapaccess1_fat",
+            "runtime.mapaccess2_fat",
+        ],
+    ),
+    with_wrappers(ACCESS2_FAST32, &["runtime.mapaccess1_fast32"]),
+    with_wrappers(ACCESS2_FAST64, &["runtime.mapaccess1_fast64"]),
+    with_wrappers(ACCESS2_FASTSTR, &["runtime.mapaccess1_faststr"]),
     ASSIGN,
     ASSIGN_FAST32,
     ASSIGN_FAST64,
@@ -253,7 +295,10 @@ const FUNCTIONS: [MapFunction; 10] = [
 /// the same others (`mapaccess…_fat` call `mapaccess1`), and in 1.24 `(*Map).PutSlot`,
 /// with which `maps.Clone` fills the copy: like growing, that is no insert of the program's.
 const FUNCTIONS_TO_1_26: [MapFunction; 14] = [
-    ACCESS1,
+    with_wrappers(
+        ACCESS1,
+        &["runtime.mapaccess1_fat", "runtime.mapaccess2_fat"],
+    ),
     ACCESS1_FAST32,
     ACCESS1_FAST64,
     ACCESS1_FASTSTR,

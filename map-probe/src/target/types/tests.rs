@@ -2,6 +2,7 @@ use super::*;
 use crate::target::memory::Region;
 use crate::target::testing::{self, TYPES, Types, go_program};
 use proptest::prelude::*;
+use std::cell::Cell;
 
 /// A load bias as of a position-independent program.
 const BIAS: u64 = 0x5555_0000_0000;
@@ -94,6 +95,43 @@ fn a_type_that_cannot_be_named_for_certain_has_no_name() {
             None,
             "{address:#x}"
         );
+    }
+}
+
+#[test]
+fn a_type_of_very_many_parts_has_no_name() {
+    let types = Types::new(TYPES);
+    let image = image(&types);
+    let mut heap = Types::new(HEAP);
+    let mut part = made(&mut heap, kind::SLICE, &[TYPES + BIAS]);
+    // Each is a map of the one before to itself: twice as many parts.
+    for _ in 0..15 {
+        part = made(&mut heap, kind::MAP, &[part, part]);
+    }
+    let process = Counting {
+        region: heap.region(),
+        reads: Cell::new(0),
+    };
+    let namer = Namer {
+        image: &image,
+        types: &(TYPES..TYPES + 8),
+        bias: BIAS,
+        process: &process,
+    };
+    assert_eq!(namer.name(part), None);
+    assert!(process.reads.get() <= 3 * MAX_PARTS, "{:?}", process.reads);
+}
+
+/// A process that counts how often it is read.
+struct Counting {
+    region: Region,
+    reads: Cell<u32>,
+}
+
+impl Memory for Counting {
+    fn read(&self, address: u64, buf: &mut [u8]) -> bool {
+        self.reads.set(self.reads.get() + 1);
+        self.region.read(address, buf)
     }
 }
 

@@ -1,0 +1,25 @@
+//! What the kernel side is asked to count, beside the types.
+
+use crate::shared::shared;
+
+/// Count by call site.
+pub const SITES: u32 = 1;
+/// Count by map.
+pub const MAPS: u32 = 2;
+/// Count by stack.
+pub const STACKS: u32 = 4;
+/// Keep the call sites of one map apart: userspace picks some of them.
+pub const MAPS_BY_CALLER: u32 = 8;
+
+/// Set before loading: the verifier drops the code for what is not asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Options {
+    /// Only operations on the map at this address, if it is not 0.
+    pub map: u64,
+    /// [`SITES`], [`MAPS`], [`STACKS`], [`MAPS_BY_CALLER`].
+    pub count: u32,
+    /// The most steps that a walk takes, if it is not 0.
+    pub steps: u32,
+}
+shared!(Options, 16, { map: u64, count: u32, steps: u32 });

@@ -1,0 +1,91 @@
+//! Calls of map functions by other functions of the runtime, on behalf of the code that does the operation: Go 1.27's
+//! `mapaccess1` only calls `mapaccess2`, all `mapdelete` of Swiss maps end in one method.
+
+use iced_x86::{Decoder, DecoderOptions};
+use map_probe_common::site::{MAX_WRAPPERS, NO_CALLER, STACK_WORDS, Site, Wrapper};
+
+use super::{Coverage, MapFunction, PlannedFunction};
+use crate::target::Function;
+
+/// Lets all sites know the wrappers of their function, so that the kernel side can tell whose operation it is.
+///
+/// `find` finds a function by its symbol; `stack_bytes` says how far above the stack pointer the return address of the
+/// function at a linked address is there. Addresses are linked ones, as in [`super::PlannedSite`].
+pub fn name_callers<'a>(
+    planned: &mut [PlannedFunction],
+    find: &dyn Fn(&str) -> Option<Function<'a>>,
+    stack_bytes: &dyn Fn(u64) -> Option<u32>,
+) {
+    for function in planned {
+        let Coverage::Covered(sites) = &mut function.coverage else {
+            continue;
+        };
+        let calls = wrappers(&function.function, function.address, find, stack_bytes);
+        for site in sites {
+            set(&mut site.site, &calls);
+        }
+    }
+}
+
+/// The calls by which the wrappers of a function, which is at `address`, reach it and each other.
+pub(super) fn wrappers<'a>(
+    function: &MapFunction,
+    address: u64,
+    find: &dyn Fn(&str) -> Option<Function<'a>>,
+    stack_bytes: &dyn Fn(u64) -> Option<u32>,
+) -> Vec<Wrapper> {
+    let wrappers = function.wrappers.iter();
+    let wrappers: Vec<_> = wrappers.filter_map(|name| find(name)).collect();
+    let mut callees: Vec<u64> = wrappers.iter().map(|wrapper| wrapper.address).collect();
+    callees.push(address);
+    wrappers
+        .iter()
+        .flat_map(|wrapper| calls(wrapper, &callees, stack_bytes))
+        .collect()
+}
+
+/// Lets a site know the wrappers of its function.
+pub(super) fn set(site: &mut Site, calls: &[Wrapper]) {
+    for (to, call) in site.wrappers.iter_mut().zip(calls) {
+        *to = *call;
+    }
+    let reach = calls.iter().filter_map(|call| words_to(site, call));
+    site.wide_words = reach.fold(site.stack_words, u8::max);
+}
+
+/// How long a site's window has to be to have a wrapper's return address in it; `None` if it cannot be.
+fn words_to(site: &Site, call: &Wrapper) -> Option<u8> {
+    if site.caller_offset == NO_CALLER {
+        return None;
+    }
+    let offset = u64::from(site.caller_offset).checked_add(call.distance)?;
+    let words = offset.checked_sub(site.stack_offset.into())? / 8 + 1;
+    u8::try_from(words)
+        .ok()
+        .filter(|words| usize::from(*words) <= STACK_WORDS)
+}
+
+/// The calls in `wrapper` of `callees`, itself not among them.
+fn calls(
+    wrapper: &Function<'_>,
+    callees: &[u64],
+    stack_bytes: &dyn Fn(u64) -> Option<u32>,
+) -> Vec<Wrapper> {
+    Decoder::with_ip(64, wrapper.code, wrapper.address, DecoderOptions::NONE)
+        .iter()
+        .filter(iced_x86::Instruction::is_call_near)
+        .filter(|call| {
+            let target = call.near_branch_target();
+            target != wrapper.address && callees.contains(&target)
+        })
+        .filter_map(|call| {
+            // As the call returns, its return address has just been taken off the stack.
+            let distance = u64::from(stack_bytes(call.ip())?) + 8;
+            Some(Wrapper {
+                return_address: call.next_ip(),
+                distance,
+            })
+        })
+        .take(MAX_WRAPPERS)
+        .collect()
+}

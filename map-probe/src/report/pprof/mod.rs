@@ -1,0 +1,244 @@
+//! Reports for `go tool pprof`: operations, probes and excess probes by call site or stack.
+//!
+//! A sample is one call site (or stack), type, kind of operation and depth. Its values are the operations, the buckets
+//! or groups they examined (`probes`), and those beyond the first (`excess_probes`: what better hashing or sizing would
+//! save). The sums over all samples are those of the report's operations, whatever fell out of the bounded tables of
+//! call sites: that is put under a frame that says so.
+
+mod proto;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::time::UNIX_EPOCH;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prost::Message as _;
+
+use super::model::{Frame, Report, RowKey, Rows, SiteRows};
+use super::{about, words};
+
+/// What is counted, in the order of a sample's values.
+const SAMPLE_TYPES: [&str; 3] = ["operations", "probes", "excess_probes"];
+
+/// Writes a report as a compressed profile.
+///
+/// # Errors
+/// When `out` cannot be written to.
+pub fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let mut gzip = GzEncoder::new(out, Compression::default());
+    gzip.write_all(&profile(report).encode_to_vec())?;
+    gzip.finish()?.flush()
+}
+
+fn profile(report: &Report) -> proto::Profile {
+    let mut builder = Builder::default();
+    builder.text("");
+    builder.header(report);
+    let counts = &report.counts;
+    let stacks = !counts.by_stack.is_empty();
+    let sites = if stacks {
+        &counts.by_stack
+    } else {
+        &counts.by_site
+    };
+    let mut placed: BTreeMap<Option<&str>, Rows> = BTreeMap::new();
+    for site in sites {
+        placed
+            .entry(site.typ.as_deref())
+            .or_default()
+            .add(&site.rows);
+        let locations = builder.locations(site, stacks);
+        builder.samples(&locations, site.typ.as_deref(), &site.rows);
+    }
+    for of_type in &counts.by_type {
+        let name = of_type.name.as_deref();
+        let rest = match placed.get(&name) {
+            Some(placed) => of_type.rows.since(placed),
+            None => of_type.rows.clone(),
+        };
+        if rest.total() > 0 {
+            let location = builder.unknown_site(name);
+            builder.samples(&[location], name, &rest);
+        }
+    }
+    builder.done()
+}
+
+/// A profile under construction, and what is in its tables already.
+#[derive(Default)]
+struct Builder {
+    profile: proto::Profile,
+    texts: HashMap<String, i64>,
+    /// By name and file.
+    functions: HashMap<(i64, i64), u64>,
+    /// By functions and lines.
+    locations: HashMap<Vec<(u64, u32)>, u64>,
+    /// Whether a sample has excess probes.
+    excess: bool,
+}
+
+impl Builder {
+    /// The index of a string.
+    fn text(&mut self, text: &str) -> i64 {
+        if let Some(index) = self.texts.get(text) {
+            return *index;
+        }
+        let index = number(self.profile.string_table.len() as u64);
+        self.profile.string_table.push(text.to_owned());
+        self.texts.insert(text.to_owned(), index);
+        index
+    }
+
+    fn header(&mut self, report: &Report) {
+        for name in SAMPLE_TYPES {
+            let sample_type = proto::ValueType {
+                r#type: self.text(name),
+                unit: self.text("count"),
+            };
+            self.profile.sample_type.push(sample_type);
+        }
+        let target = &report.target;
+        let mapping = proto::Mapping {
+            id: 1,
+            filename: self.text(&target.exe),
+            build_id: self.text(target.build_id.as_deref().unwrap_or_default()),
+            has_functions: true,
+            has_filenames: true,
+            has_line_numbers: true,
+            has_inline_frames: true,
+        };
+        self.profile.mapping.push(mapping);
+        let began = report.started.duration_since(UNIX_EPOCH);
+        let began = began.unwrap_or_default() + seconds(report.until_seconds - report.seconds);
+        self.profile.time_nanos = i64::try_from(began.as_nanos()).unwrap_or(i64::MAX);
+        let length = seconds(report.seconds).as_nanos();
+        self.profile.duration_nanos = i64::try_from(length).unwrap_or(i64::MAX);
+        for comment in about::all(report) {
+            let comment = self.text(&comment);
+            self.profile.comment.push(comment);
+        }
+    }
+
+    /// The locations of a call site or stack, the innermost first.
+    fn locations(&mut self, site: &SiteRows, stacks: bool) -> Vec<u64> {
+        let frames = site.frames.as_deref().unwrap_or_default();
+        if frames.is_empty() {
+            return vec![self.unknown_site(site.typ.as_deref())];
+        }
+        if stacks {
+            // Which of a stack's frames are inlined into the next is not told apart.
+            return frames.chunks(1).map(|frame| self.location(frame)).collect();
+        }
+        // One place in the code: all but the last are inlined into the one behind them.
+        vec![self.location(frames)]
+    }
+
+    /// The stand-in for a call site that is not known. It has no file and no line.
+    fn unknown_site(&mut self, typ: Option<&str>) -> u64 {
+        self.location(&[Frame {
+            function: format!("{} (call site unknown)", typ.unwrap_or(words::UNKNOWN_TYPE)),
+            file: String::new(),
+            line: 0,
+        }])
+    }
+
+    fn location(&mut self, frames: &[Frame]) -> u64 {
+        let lines: Vec<_> = frames
+            .iter()
+            .map(|frame| (self.function(frame), frame.line))
+            .collect();
+        if let Some(id) = self.locations.get(&lines) {
+            return *id;
+        }
+        let id = self.profile.location.len() as u64 + 1;
+        let line = lines.iter().map(|(function_id, line)| proto::Line {
+            function_id: *function_id,
+            line: i64::from(*line),
+        });
+        self.profile.location.push(proto::Location {
+            id,
+            mapping_id: 1,
+            line: line.collect(),
+        });
+        self.locations.insert(lines, id);
+        id
+    }
+
+    fn function(&mut self, frame: &Frame) -> u64 {
+        let (name, filename) = (self.text(&frame.function), self.text(&frame.file));
+        let next = self.profile.function.len() as u64 + 1;
+        *self.functions.entry((name, filename)).or_insert_with(|| {
+            // Without a `system_name`: from one, pprof derives names as for C++, and takes away what Go has in
+            // parentheses (`main.(*Cache[...]).Get`).
+            self.profile.function.push(proto::Function {
+                id: next,
+                name,
+                filename,
+            });
+            next
+        })
+    }
+
+    /// A sample for each kind of operation and depth.
+    fn samples(&mut self, locations: &[u64], typ: Option<&str>, rows: &Rows) {
+        for (kind, depths) in &rows.0 {
+            let labels = self.labels(*kind, typ);
+            for (depth, operations) in depths.iter().filter(|(_, count)| **count > 0) {
+                let probes = operations.saturating_mul(u64::from(*depth));
+                let excess = operations.saturating_mul(u64::from(depth.saturating_sub(1)));
+                self.excess |= excess > 0;
+                let mut label = labels.clone();
+                label.push(proto::Label {
+                    key: self.text("depth"),
+                    num: i64::from(*depth),
+                    num_unit: self.text("probes"),
+                    ..proto::Label::default()
+                });
+                self.profile.sample.push(proto::Sample {
+                    location_id: locations.to_vec(),
+                    value: [*operations, probes, excess].map(number).to_vec(),
+                    label,
+                });
+            }
+        }
+    }
+
+    fn labels(&mut self, (op, outcome, class): RowKey, typ: Option<&str>) -> Vec<proto::Label> {
+        let known = [
+            ("op", Some(words::op(op))),
+            ("outcome", Some(words::outcome(op, outcome))),
+            ("class", Some(words::class(class))),
+            ("type", typ),
+        ];
+        let mut labels = Vec::with_capacity(known.len() + 1);
+        for (key, value) in known {
+            if let Some(value) = value {
+                labels.push(proto::Label {
+                    key: self.text(key),
+                    str: self.text(value),
+                    ..proto::Label::default()
+                });
+            }
+        }
+        labels
+    }
+
+    fn done(mut self) -> proto::Profile {
+        // What a user can do something about; but a profile that opens empty looks broken.
+        let shown = SAMPLE_TYPES[if self.excess { 2 } else { 0 }];
+        self.profile.default_sample_type = self.text(shown);
+        self.profile
+    }
+}
+
+fn seconds(seconds: f64) -> std::time::Duration {
+    std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,172 @@
+//! What `map-probe record` writes, as `go tool pprof` reads it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::go::Go;
+use map_probe_tests::kernel;
+use map_probe_tests::pprof::{self, Sample};
+use map_probe_tests::profiler::{self, Profiler};
+use map_probe_tests::report::{Report, Rows, bucket, sum};
+use map_probe_tests::target::Target;
+
+/// Records a run of the oracle until Ctrl-C, with the report of the same run.
+fn record(go: Go, profile: &Path, json: &Path, more: &[&str]) -> Result<Report> {
+    let mut target = Target::waiting(go, &[])?;
+    let mut arguments = vec!["record", "--max-overhead", "off"];
+    let pid = target.pid();
+    let (profile, json) = (
+        profile.to_str().context("a path")?,
+        json.to_str().context("a path")?,
+    );
+    arguments.extend(["--pid", &pid, "-o", profile, "--json", json]);
+    arguments.extend(more);
+    let mut profiler = Profiler::start(&arguments)?;
+    profiler.wait_attached()?;
+    target.begin()?;
+    target.wait_done()?;
+    profiler.interrupt()?;
+    let ended = profiler.finish()?.success()?;
+    ensure!(
+        ended.stdout.is_empty(),
+        "standard output has {:?}",
+        ended.stdout
+    );
+    let report = Report::parse(&std::fs::read_to_string(json)?)?;
+    target.finish()?.expect_equal(&report)?;
+    Ok(report)
+}
+
+/// The samples' operations, by kind and depth.
+fn rows<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Rows {
+    let mut rows = Rows::new();
+    for sample in samples {
+        let row = rows.entry(sample.kind.clone()).or_default();
+        *row.entry(bucket(sample.depth)).or_default() += sample.values[0];
+    }
+    rows
+}
+
+fn expect_equal(go: Go) -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let (profile, json) = (
+        directory.path().join("maps.pb.gz"),
+        directory.path().join("report.json"),
+    );
+    let report = record(go, &profile, &json, &[])?;
+    let samples = pprof::samples(&profile)?;
+    for sample in &samples {
+        let [operations, probes, excess] = sample.values;
+        ensure!(
+            probes == operations * sample.depth && excess == probes - operations,
+            "{sample:?}"
+        );
+    }
+    let found = rows(&samples);
+    ensure!(
+        found == report.operations,
+        "pprof: {found:?}\nreport: {:?}",
+        report.operations
+    );
+    let mut by_type: BTreeMap<_, Vec<&Sample>> = BTreeMap::new();
+    for sample in &samples {
+        by_type.entry(sample.typ.clone()).or_default().push(sample);
+    }
+    let by_type: BTreeMap<_, _> = by_type
+        .into_iter()
+        .map(|(name, samples)| (name, rows(samples)))
+        .collect();
+    ensure!(
+        by_type == report.by_type,
+        "pprof: {by_type:?}\nreport: {:?}",
+        report.by_type
+    );
+    for (index, sample_type) in ["operations", "probes", "excess_probes"].iter().enumerate() {
+        let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+        for sample in &samples {
+            let (function, ..) = sample.frames.first().context("a sample without a frame")?;
+            *expected.entry(function.clone()).or_default() += sample.values[index];
+        }
+        expected.retain(|_, value| *value > 0);
+        let mut found = pprof::top(&profile, sample_type)?;
+        found.retain(|_, value| *value > 0);
+        ensure!(
+            found == expected,
+            "{sample_type}: {found:?}\nexpected: {expected:?}"
+        );
+    }
+    let operations: u64 = samples.iter().map(|sample| sample.values[0]).sum();
+    ensure!(operations == sum(&report.operations), "{operations}");
+    Ok(())
+}
+
+#[test]
+fn every_number_in_pprof_is_the_reports_swiss() -> Result<()> {
+    expect_equal(Go::V1_27)
+}
+
+#[test]
+fn every_number_in_pprof_is_the_reports_classic() -> Result<()> {
+    expect_equal(Go::V1_23)
+}
+
+#[test]
+fn a_profile_names_its_target_and_how_it_was_measured() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let profile = directory.path().join("maps.pb.gz");
+    let target = Target::waiting(Go::V1_27, &[])?;
+    let output = profile.to_str().context("a path")?;
+    let pid = target.pid();
+    let arguments = ["--pid", &pid, "--duration", "300ms", "-o", output];
+    let arguments = [&["record", "--max-overhead", "off"][..], &arguments].concat();
+    let ended = profiler::run(&arguments)?.success()?;
+    // No progress bar without a terminal.
+    ensure!(
+        ended.stderr.lines().count() == 2 && !ended.stderr.contains('\x1b'),
+        "{}",
+        ended.stderr
+    );
+    let comments = pprof::pprof(&["-comments"], &profile)?;
+    for words in ["oracle-1.27.3", "go1.27.3", "swiss maps", "quality: "] {
+        ensure!(comments.contains(words), "no {words}: {comments}");
+    }
+    let raw = pprof::pprof(&["-raw"], &profile)?;
+    // Go's linker makes a build id since 1.24: 20 bytes.
+    let (_, mappings) = raw.split_once("\nMappings\n").context("no mappings")?;
+    let build_id = mappings.split_whitespace().nth(3).context("no build id")?;
+    ensure!(build_id.len() == 40, "{mappings}");
+    ensure!(raw.contains("\nDuration: "), "{raw}");
+    Ok(())
+}
+
+#[test]
+fn a_recording_that_is_killed_leaves_nothing_half_written() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let profile = directory.path().join("maps.pb.gz");
+    std::fs::write(&profile, "from before")?;
+    let target = Target::waiting(Go::V1_27, &[])?;
+    let output = profile.to_str().context("a path")?;
+    let mut profiler = Profiler::start(&["record", "--pid", &target.pid(), "-o", output])?;
+    profiler.wait_attached()?;
+    drop(profiler);
+    ensure!(std::fs::read(&profile)? == b"from before");
+    let files = std::fs::read_dir(directory.path())?.count();
+    ensure!(files == 1, "{files} files");
+    Ok(())
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_said_before_the_target_is_touched() -> Result<()> {
+    let ended = profiler::run(&["record", "--pid", "1", "-o", "/nonexistent/maps.pb.gz"])?;
+    ended.refused(&[2])
+}
