@@ -160,9 +160,9 @@ impl Session {
         sampled.rate = sampling::rate(&self.loaded, wanted)?;
         (sampled.before, _) = samples(&self.loaded)?;
         self.loaded.sample(sampled.process)?;
-        let sampler = Sampler::start(&self.loaded, sampled.rate.frequency)?;
+        let timers = Sampler::start(&self.loaded, sampled.rate.frequency)?;
         self.start.get_or_init(Instant::now);
-        Ok(sampler)
+        Ok(timers)
     }
 
     /// How often the target is sampled, if it is.

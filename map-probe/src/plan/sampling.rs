@@ -11,14 +11,14 @@ use std::collections::HashMap;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, OpAccess, Register};
 use map_probe_common::op::Op;
-use map_probe_common::site::{KeyForm, MAX_WRAPPERS, NO_CALLER, Place, Role, Site, Wrapper};
+use map_probe_common::site::{KeyForm, Role, Site};
 
 use super::callee::Callee;
 use super::cfg::Cfg;
-use super::effects::{RBP, RSP};
+use super::effects::RSP;
 use super::facts::Facts;
 use super::flow::Flow;
-use super::place::locate;
+use super::place::{self, locate};
 use super::reason::Reason;
 use super::value::State;
 use super::value::Value::{self, Hash, Key, KeyLen, Map, Typ};
@@ -200,28 +200,7 @@ fn site(function: &MapFunction, flow: &Flow<'_>, state: &State) -> Option<Site> 
         Some(_) => Role::SearchOrDefer,
         None => Role::Search,
     };
-    // The return address lies where the stack pointer was on entry.
-    let pointer = state.stack_pointer();
-    let caller = pointer.and_then(|pointer| u32::try_from(pointer.checked_neg()?).ok());
-    let place = |Place(number)| number;
-    Some(Site {
-        stack_offset: places.stack_offset,
-        stack_words: places.stack_words,
-        op: function.op as u8,
-        key_form: function.key_form as u8,
-        role: role as u8,
-        search: function.search,
-        typ: place(places.typ),
-        map: place(places.map),
-        key: place(places.key),
-        key_len: place(places.key_len),
-        hash: place(places.hash),
-        wide_words: places.stack_words,
-        has_frame_pointer: (state.registers[RBP] == Value::Frame(-8)).into(),
-        caller_offset: caller.unwrap_or(NO_CALLER),
-        reserved: 0,
-        wrappers: [Wrapper::default(); MAX_WRAPPERS],
-    })
+    Some(place::site(function, &places, Some(state), role))
 }
 
 /// Whether a function never moves the stack pointer, so that its return address is always on top of the stack.
