@@ -48,7 +48,7 @@ shared!(DeepKey, 12, { block: u32, cell: u32, depth: u32 });
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct SiteKey {
-    /// By call site: the address that the map function, or its wrapper, returns to. By stack: its [`StackId`].
+    /// By call site: the address that the map function, or its wrapper, returns to. By stack: the number that the kernel gave it.
     /// 0 if it is not known.
     pub caller: u64,
     /// The type's block.
