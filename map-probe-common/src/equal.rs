@@ -72,19 +72,31 @@ const fn basic(kind: EqualKind, offset: u32) -> EqualStep {
     }
 }
 
-/// Kinds of types, as `internal/abi/type.go` (1.21 and later; before, `reflect.Kind`) numbers them.
+/// Kinds of types, as Go numbers them.
 pub mod kind {
     /// `float32`
+    // Go 1.18..1.20 runtime/typekind.go: const kindFloat32 = 13
+    // Go 1.21..1.27 internal/abi/type.go: const Float32 = 13
     pub const FLOAT32: u64 = 13;
     /// `float64`
+    // Go 1.18..1.20 runtime/typekind.go: const kindFloat64 = 14
+    // Go 1.21..1.27 internal/abi/type.go: const Float64 = 14
     pub const FLOAT64: u64 = 14;
     /// `complex64`
+    // Go 1.18..1.20 runtime/typekind.go: const kindComplex64 = 15
+    // Go 1.21..1.27 internal/abi/type.go: const Complex64 = 15
     pub const COMPLEX64: u64 = 15;
     /// `complex128`
+    // Go 1.18..1.20 runtime/typekind.go: const kindComplex128 = 16
+    // Go 1.21..1.27 internal/abi/type.go: const Complex128 = 16
     pub const COMPLEX128: u64 = 16;
     /// Interfaces without methods; with methods it is [`INTERFACE_WITH_METHODS`], a number of our own.
+    // Go 1.18..1.20 runtime/typekind.go: const kindInterface = 20
+    // Go 1.21..1.27 internal/abi/type.go: const Interface = 20
     pub const INTERFACE: u64 = 20;
     /// `string`
+    // Go 1.18..1.20 runtime/typekind.go: const kindString = 24
+    // Go 1.21..1.27 internal/abi/type.go: const String = 24
     pub const STRING: u64 = 24;
     /// Interfaces with methods.
     pub const INTERFACE_WITH_METHODS: u64 = INTERFACE | 32;

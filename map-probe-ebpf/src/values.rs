@@ -26,7 +26,7 @@ const CALLERS: u32 = BY_SITE | MAPS_BY_CALLER;
 pub(crate) struct Values {
     /// Address of the map's type.
     pub(crate) typ: u64,
-    /// Address of the goroutine (`g`, in R14 by Go's ABI): what stays the same while an operation runs.
+    /// Address of the goroutine (`g`): what stays the same while an operation runs.
     pub(crate) goroutine: u64,
     /// Where the map function, or its wrapper, returns to: the call site. 0 if not asked for, or not known.
     pub(crate) caller: u64,
@@ -85,6 +85,7 @@ impl Values {
         let get = |place: u8| places.get(usize::from(place)).copied().unwrap_or(0);
         into.write(Self {
             typ: get(site.typ),
+            // Go 1.18..1.27 cmd/compile/abi-internal.md: says "| R14 | Current goroutine |"
             goroutine: regs.r14,
             caller,
             operation: Operation {

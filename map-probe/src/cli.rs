@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::assumptions::Assumptions;
 use self::values::MaxOverhead;
 use crate::error::{Failure, Status};
-use crate::output::Format;
+use crate::output::{self, Format};
 use crate::sampling::Wanted;
 
 pub use self::generate::{Generate, generate};
@@ -213,9 +213,9 @@ struct Options {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ReportFormat {
-    /// The live dashboard on a terminal, otherwise text; in this version always text
+    /// The live dashboard on a terminal, otherwise text; with --output text
     Auto,
-    /// The live dashboard; not in this version
+    /// The live dashboard; ? in it explains its keys. At its end the whole run as text, with --output as JSON in the file
     Tui,
     /// A block of text per interval, and one for the whole run
     Text,
@@ -251,17 +251,25 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
 impl Options {
     fn probe(self) -> Result<Probe, Failure> {
         let format = match self.format {
+            // What goes into a file does not depend on the terminal.
+            ReportFormat::Auto
+                if self.output.is_none()
+                    && self.watch.mode == Mode::Trace
+                    && output::is_screen() =>
+            {
+                Format::Tui
+            }
             ReportFormat::Auto | ReportFormat::Text => Format::Text,
             ReportFormat::Json => Format::Json,
             ReportFormat::Ndjson => Format::Ndjson,
+            ReportFormat::Tui if output::is_screen() => Format::Tui,
             ReportFormat::Csv => Format::Csv,
             ReportFormat::Hlog => Format::Hlog,
             ReportFormat::Tui => {
-                return Err(Failure::new(
-                    Status::Usage,
-                    "--format tui: this version has no dashboard yet",
-                )
-                .hint("give --format text for a block of text per interval"));
+                let message =
+                    "--format tui: standard output is no terminal that can show the dashboard";
+                return Err(Failure::new(Status::Usage, message)
+                    .hint("run it on a terminal (with TERM set), or give --format text"));
             }
         };
         let mut probe = self.watch.probe(format, self.interval)?;
@@ -296,6 +304,14 @@ impl Watch {
 
     fn probe(self, format: Format, interval: Duration) -> Result<Probe, Failure> {
         let sampling = self.sampling()?;
+        let can_sample = matches!(format, Format::Text | Format::Json | Format::Ndjson);
+        if sampling.is_some() && !can_sample {
+            return Err(Failure::new(
+                Status::Usage,
+                "--mode sample: this format is for counts of operations, and samples are none",
+            )
+            .hint("give --format text, json or ndjson"));
+        }
         if let (MaxOverhead::Percent(percent), None) = (self.max_overhead, sampling) {
             let message =
                 format!("--max-overhead {percent}%: this version cannot keep a bound yet");

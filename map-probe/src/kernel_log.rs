@@ -1,7 +1,6 @@
 //! The kernel side's own log (`-v`, `-vv`), for debugging a site: read and rate-limited.
 
 use std::future::pending;
-use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use log::{Log, Metadata, Record};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::error::{Failure, Status};
+use crate::messages;
 use crate::probe::Loaded;
 
 /// How often the log is read.
@@ -60,7 +60,7 @@ impl KernelLog {
             SHOWN.store(0, Ordering::Relaxed);
             let left_out = LEFT_OUT.swap(0, Ordering::Relaxed);
             if left_out > 0 {
-                let _ = writeln!(io::stderr(), "kernel: {left_out} more lines left out");
+                messages::say(&format!("kernel: {left_out} more lines left out"));
             }
         }
     }
@@ -70,7 +70,7 @@ impl KernelLog {
 static SHOWN: AtomicU64 = AtomicU64::new(0);
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
-/// Writes the first lines of a period to standard error, and counts the rest.
+/// Says the first lines of a period, and counts the rest.
 struct Stderr;
 
 impl Log for Stderr {
@@ -80,7 +80,7 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         if SHOWN.fetch_add(1, Ordering::Relaxed) < LINES {
-            let _ = writeln!(io::stderr(), "kernel: {}", record.args());
+            messages::say(&format!("kernel: {}", record.args()));
         } else {
             LEFT_OUT.fetch_add(1, Ordering::Relaxed);
         }

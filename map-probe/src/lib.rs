@@ -4,8 +4,10 @@
 
 pub mod bench;
 pub mod cli;
+mod dashboard;
 pub mod error;
 pub mod kernel_log;
+mod messages;
 pub mod object;
 pub mod output;
 pub mod own;

@@ -19,6 +19,8 @@ pub enum Format {
     Json,
     /// For programs that follow along: one document a line per interval, and one for the whole run.
     Ndjson,
+    /// For people: the live dashboard, and after it the whole run as text. A file gets the whole run as JSON.
+    Tui,
     /// For spreadsheets: lines per interval, and for the whole run.
     Csv,
     /// For the tools of `HdrHistogram`: histograms per interval.
@@ -38,6 +40,8 @@ pub struct Emitter {
     begun: bool,
     /// Nobody reads any more.
     gone: bool,
+    /// The file of a run with a dashboard.
+    beside: Option<Box<Self>>,
 }
 
 impl Emitter {
@@ -46,7 +50,12 @@ impl Emitter {
     /// # Errors
     /// When the file cannot be written.
     pub fn open(format: Format, file: Option<&Path>) -> Result<Self, Failure> {
-        let unicode = utf8_locale(|name| env::var(name).ok());
+        let unicode = unicode();
+        if format == Format::Tui && file.is_some() {
+            let mut screen = Self::open(format, None)?;
+            screen.beside = Some(Box::new(Self::open(Format::Json, file)?));
+            return Ok(screen);
+        }
         let Some(path) = file else {
             let style = style_of_stdout(unicode);
             return Ok(Self::new(
@@ -83,6 +92,7 @@ impl Emitter {
             name: name.to_owned(),
             begun: false,
             gone: false,
+            beside: None,
         }
     }
 
@@ -98,7 +108,7 @@ impl Emitter {
             Format::Text => {
                 self.write(|out, style| out.write_all(text::interval(report, style).as_bytes()))
             }
-            Format::Json | Format::Pprof => Ok(ControlFlow::Continue(())),
+            Format::Json | Format::Tui | Format::Pprof => Ok(ControlFlow::Continue(())),
             Format::Ndjson => self.write(|out, _| json::write_line(out, report)),
             Format::Csv => self.write(|out, _| csv::write_rows(out, report)),
             Format::Hlog => self.write(|out, _| hlog::write_interval(out, report)),
@@ -110,9 +120,16 @@ impl Emitter {
     /// # Errors
     /// When it cannot be written for any other reason, such as a full disk.
     pub fn finish(&mut self, report: &Report) -> Result<(), Failure> {
+        if let Some(beside) = &mut self.beside {
+            beside.finish(report)?;
+        }
+        if self.format == Format::Tui {
+            // The terminal may have another size by now.
+            self.style = style_of_stdout(self.style.unicode);
+        }
         self.begin(report)?;
         let written = match self.format {
-            Format::Text => {
+            Format::Text | Format::Tui => {
                 self.write(|out, style| out.write_all(text::whole_run(report, style).as_bytes()))
             }
             Format::Json => self.write(|out, _| json::write_document(out, report)),
@@ -132,7 +149,9 @@ impl Emitter {
         let written = match self.format {
             Format::Csv => self.write(|out, _| csv::write_header(out)),
             Format::Hlog => self.write(|out, _| hlog::write_head(out, report)),
-            Format::Text | Format::Json | Format::Ndjson | Format::Pprof => return Ok(()),
+            Format::Text | Format::Json | Format::Ndjson | Format::Tui | Format::Pprof => {
+                return Ok(());
+            }
         };
         written.map(|_| ())
     }
@@ -166,6 +185,22 @@ impl Emitter {
 /// Wider lines are harder to read.
 const WIDEST: usize = 100;
 
+/// Whether standard output can show colours, if it is a terminal.
+pub(crate) fn colour() -> bool {
+    colour_wanted(|name| env::var(name).ok())
+}
+
+/// Whether the locale has characters beyond ASCII.
+pub(crate) fn unicode() -> bool {
+    utf8_locale(|name| env::var(name).ok())
+}
+
+/// Whether standard output is a terminal that a dashboard can be drawn on.
+pub(crate) fn is_screen() -> bool {
+    io::stdout().is_terminal()
+        && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
 fn style_of_stdout(unicode: bool) -> text::Style {
     let stdout = io::stdout();
     let plain = text::Style::plain(unicode);
@@ -177,7 +212,7 @@ fn style_of_stdout(unicode: bool) -> text::Style {
     });
     text::Style {
         width,
-        colour: colour_wanted(|name| env::var(name).ok()),
+        colour: colour(),
         unicode,
     }
 }

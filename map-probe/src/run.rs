@@ -1,7 +1,7 @@
 //! A run: attach, report every interval until the end, report the whole.
 
 use std::future::pending;
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,11 +13,13 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::bench;
 use crate::cli::{Bench, Probe, Target};
-use crate::error::{Failure, Status, printable};
+use crate::dashboard::{Live, Wish};
+use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
+use crate::messages::say;
 use crate::output::{Emitter, Format};
 use crate::own;
-use crate::probe::{Attached, Held, Program, Sampler};
+use crate::probe::{Attached, CommandOutput, Held, Program, Sampler};
 use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::words;
@@ -38,16 +40,14 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 
 async fn probe(request: &Probe) -> Result<(), Failure> {
     let mut emitter = Sink::open(request)?;
-    let mut signals = Signals::new()?;
+    let with_dashboard = request.format == Format::Tui;
+    let mut signals = Signals::new(with_dashboard)?;
+    let written = command_output(request)?;
     let mut command = match &request.target {
-        Target::Command(command) => Some(Held::start(command)?),
+        Target::Command(command) => Some(Held::start(command, written.as_ref())?),
         Target::Pid(_) => None,
     };
-    let pid = match (&request.target, &command) {
-        (_, Some(held)) => held.pid(),
-        (Target::Pid(pid), None) => pid.cast_unsigned(),
-        (Target::Command(_), None) => 0,
-    };
+    let pid = pid(&request.target, command.as_ref());
     let program = match (&request.sampling, &request.bench) {
         (None, None) => Program::Walk,
         (None, Some(_)) => Program::Empty,
@@ -71,19 +71,15 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         request.verbosity
     };
     let mut log = KernelLog::of(session.loaded(), logged)?;
-    let mut watch = match (request.sampling, &request.bench) {
-        (Some(wanted), _) => Watch::Sampler(session.sample(wanted)?),
-        (None, Some(Bench::EmptyAt(address))) => {
-            Watch::Probes(session.attach_at_address(*address)?)
-        }
-        (None, Some(Bench::Empty | Bench::Attach(_)) | None) => Watch::Probes(session.attach()?),
-    };
+    let mut watch = Watch::begin(&mut session, request)?;
     let start = Instant::now();
     let mut progress = Progress::new(session.info(), session.rate(), SystemTime::now());
     announce(&progress.target, session.rate());
     if let (Some(wanted), Some(rate)) = (request.sampling, session.rate()) {
         note_lowered(wanted, rate);
     }
+    let mut live =
+        Live::start(with_dashboard.then(|| progress.whole(Counts::default(), Duration::ZERO)))?;
     emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
@@ -94,12 +90,23 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = until(request.duration);
     tokio::pin!(end);
+    let mut target_ended = false;
     loop {
         tokio::select! {
             () = signals.any() => break,
-            () = exit.happens() => break,
+            () = exit.happens() => {
+                target_ended = true;
+                break;
+            }
             () = &mut end => break,
-            () = log.flushed() => continue,
+            () = log.flushed() => {
+                live.messages()?;
+                continue;
+            }
+            wish = live.input() => match wish? {
+                Wish::GoOn => continue,
+                Wish::End => break,
+            },
             _ = ticks.tick() => {}
         }
         if let Watch::Sampler(sampler) = &mut watch {
@@ -107,7 +114,12 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         }
         let counts = session.read()?;
         progress.target = session.info();
-        let report = progress.interval(counts, start.elapsed());
+        let seconds = start.elapsed();
+        let run = live
+            .is_on()
+            .then(|| progress.whole(counts.clone(), seconds));
+        let report = progress.interval(counts, seconds);
+        live.show(&report, run)?;
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
@@ -118,20 +130,25 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let counts = session.read()?;
     progress.target = session.info();
     log.flush();
+    if target_ended && live.is_on() {
+        let run = progress.whole(counts.clone(), seconds);
+        live.show(&progress.interval(counts.clone(), seconds), Some(run))?;
+        live.target_ended()?;
+        tokio::select! {
+            () = signals.any() => {}
+            () = &mut end => {}
+            seen = live.until_left() => seen?,
+        }
+    }
+    // The screen is for the report again.
+    drop(live);
     // A text reader who has seen no interval does not need one that is the whole run.
     if progress.reported || request.format != Format::Text {
         // A reader who is gone is told nothing more, by `finish` either.
         let _ = emitter.interval(&progress.interval(counts.clone(), seconds))?;
     }
     emitter.finish(&progress.whole(counts, seconds))?;
-    if let Some(command) = &mut command
-        && !command.has_ended()
-    {
-        say(&format!(
-            "the command still runs, as process {}",
-            command.pid()
-        ));
-    }
+    take_leave(command, written);
     Ok(())
 }
 
@@ -139,6 +156,49 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
 enum Watch {
     Probes(#[expect(dead_code, reason = "kept for what dropping it does")] Attached),
     Sampler(Sampler),
+}
+
+impl Watch {
+    fn begin(session: &mut Session, request: &Probe) -> Result<Self, Failure> {
+        match (request.sampling, &request.bench) {
+            (Some(wanted), _) => session.sample(wanted).map(Self::Sampler),
+            (None, Some(Bench::EmptyAt(address))) => {
+                session.attach_at_address(*address).map(Self::Probes)
+            }
+            (None, Some(Bench::Empty | Bench::Attach(_)) | None) => {
+                session.attach().map(Self::Probes)
+            }
+        }
+    }
+}
+
+/// Where a command writes while the dashboard has its terminal.
+fn command_output(request: &Probe) -> Result<Option<CommandOutput>, Failure> {
+    match (&request.target, request.format) {
+        (Target::Command(_), Format::Tui) => CommandOutput::new().map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn pid(target: &Target, command: Option<&Held>) -> u32 {
+    match (target, command) {
+        (_, Some(held)) => held.pid(),
+        (Target::Pid(pid), None) => pid.cast_unsigned(),
+        (Target::Command(_), None) => 0,
+    }
+}
+
+/// Says what is left of a command, and where it wrote.
+fn take_leave(command: Option<Held>, written: Option<CommandOutput>) {
+    let still_running =
+        command.and_then(|mut command| (!command.has_ended()).then(|| command.pid()));
+    if let Some(pid) = still_running {
+        say(&format!("the command still runs, as process {pid}"));
+    }
+    let note = written.and_then(|mut written| written.note(still_running.is_some()));
+    if let Some(note) = note {
+        say(&note);
+    }
 }
 
 /// Where reports go.
@@ -300,11 +360,6 @@ fn note_lowered(wanted: Wanted, rate: Rate) {
     }
 }
 
-fn say(line: &str) {
-    // Nobody listens: nothing to be done about it.
-    let _ = writeln!(io::stderr(), "{}", printable(line));
-}
-
 async fn until(duration: Option<Duration>) {
     match duration {
         Some(duration) => sleep(duration).await,
@@ -316,20 +371,38 @@ async fn until(duration: Option<Duration>) {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Ends that would leave a dashboard on the terminal: SIGHUP and SIGQUIT.
+    with_dashboard: Option<(Signal, Signal)>,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    fn new(with_dashboard: bool) -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(failed_to_wait);
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed_to_wait)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed_to_wait)?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            with_dashboard: if with_dashboard {
+                Some((listen(SignalKind::hangup())?, listen(SignalKind::quit())?))
+            } else {
+                None
+            },
         })
     }
 
     async fn any(&mut self) {
+        let more = async {
+            match &mut self.with_dashboard {
+                None => pending().await,
+                Some((hangup, quit)) => tokio::select! {
+                    _ = hangup.recv() => {}
+                    _ = quit.recv() => {}
+                },
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = more => {}
         }
     }
 }

@@ -16,6 +16,15 @@ use crate::target::Target;
 ///
 /// Whatever is not exact.
 pub fn command(go: Go, oracle: &Path, arguments: &[&str]) -> Result<()> {
+    count(go, oracle, arguments).map(|_| ())
+}
+
+/// The same; how many operations on tables were compared.
+///
+/// # Errors
+///
+/// Whatever is not exact.
+pub fn count(go: Go, oracle: &Path, arguments: &[&str]) -> Result<u64> {
     let directory = tempfile::tempdir()?;
     let output = directory.path().join("report.json");
     let mut command = options(go);
@@ -33,7 +42,8 @@ pub fn command(go: Go, oracle: &Path, arguments: &[&str]) -> Result<()> {
     let ended = profiler::run(&command)?.success()?;
     let truth = Truth::find(&ended.stdout)?;
     let report = Report::parse(&std::fs::read_to_string(output)?)?;
-    compare(go, &truth, &report)
+    compare(go, &truth, &report)?;
+    Ok(truth.table_operations())
 }
 
 /// The profiler attaches to a waiting oracle that is process `pid` here, and is interrupted after its work, while it

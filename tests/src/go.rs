@@ -25,6 +25,16 @@ pub struct Go {
 impl Go {
     /// Debian's.
     pub const V1_19: Self = Self::classic("1.19.8");
+    /// An older release of Go 1.23.
+    pub const V1_23_1: Self = Self::classic("1.23.1");
+    /// An older release of Go 1.24.
+    pub const V1_24_3: Self = Self::swiss("1.24.3");
+    /// The first release of Go 1.25.
+    pub const V1_25_0: Self = Self::swiss("1.25.0");
+    /// The first release of Go 1.26.
+    pub const V1_26_0: Self = Self::swiss("1.26.0");
+    /// The first release of Go 1.27.
+    pub const V1_27_0: Self = Self::swiss("1.27.0");
     /// The first one with `clear`.
     pub const V1_21: Self = Self::classic("1.21.13");
     /// Classic maps.
@@ -210,6 +220,8 @@ pub enum Variant {
     Race,
     /// With the address sanitizer.
     Asan,
+    /// With the memory sanitizer, which only clang has.
+    Msan,
     /// Writes a profile of itself.
     Profiling,
     /// By that profile, the runtime included: `-pgo`.
@@ -230,6 +242,12 @@ struct Build {
 const CGO: (&str, &str) = ("CGO_ENABLED", "1");
 
 impl Variant {
+    /// Its name in file names and in the table of what was tried.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.build().name
+    }
+
     fn build(self) -> Build {
         let (name, arguments, environment): (_, &[_], &[_]) = match self {
             Self::Plain => ("plain", &["-trimpath"], &[]),
@@ -272,6 +290,7 @@ impl Variant {
             Self::Plugin => ("plugin", &["-trimpath", "-buildmode=plugin"], &[CGO]),
             Self::CShared => ("c-shared", &["-trimpath", "-buildmode=c-shared"], &[CGO]),
             Self::Asan => ("asan", &["-trimpath", "-asan"], &[CGO]),
+            Self::Msan => ("msan", &["-trimpath", "-msan"], &[CGO, ("CC", "clang")]),
         };
         Build {
             name,

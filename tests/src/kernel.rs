@@ -29,13 +29,19 @@ pub fn wanted() -> Result<bool> {
     Ok(true)
 }
 
+/// Whether this is a run of `cargo xtask test --full`.
+#[must_use]
+pub fn is_full() -> bool {
+    std::env::var_os("MAP_PROBE_FULL").is_some_and(|value| value == "1")
+}
+
 /// Whether a test that takes long is to run: `cargo xtask test --full` sets `MAP_PROBE_FULL=1`.
 ///
 /// # Errors
 ///
 /// The message cannot be written.
 pub fn full() -> Result<bool> {
-    let full = std::env::var_os("MAP_PROBE_FULL").is_some_and(|value| value == "1");
+    let full = is_full();
     if !full {
         writeln!(
             std::io::stderr(),

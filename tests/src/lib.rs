@@ -6,8 +6,10 @@
 pub mod exact;
 pub mod go;
 pub mod kernel;
+pub mod matrix;
 pub mod oracle;
 pub mod pprof;
 pub mod profiler;
 pub mod report;
 pub mod target;
+pub mod tmux;

@@ -102,6 +102,14 @@ impl Truth {
         Ok(())
     }
 
+    /// How many operations on tables there were.
+    #[must_use]
+    pub fn table_operations(&self) -> u64 {
+        let rows = self.types.values().flatten();
+        let tables = rows.filter(|(kind, _)| kind.class == "table");
+        tables.flat_map(|(_, histogram)| histogram.values()).sum()
+    }
+
     /// Demands that a report has exactly these operations.
     ///
     /// On tables every count has to be equal, by type, operation, outcome and histogram bucket. Operations on small maps

@@ -1,5 +1,6 @@
 //! Runs the built `map-probe` and watches what it says.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -188,6 +189,29 @@ impl Profiler {
                 Err(RecvTimeoutError::Disconnected) => bail!("it did not attach:\n{}", self.stderr),
             }
         }
+    }
+
+    /// What it takes of memory: its own at most so far, and the kernel's for its tables, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn memory(&self) -> Result<(u64, u64)> {
+        let dir = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let number = |text: &str, name: &str| -> u64 {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
+            let words = lines.next().and_then(|rest| rest.split_whitespace().next());
+            words.and_then(|word| word.parse().ok()).unwrap_or(0)
+        };
+        let own = number(&fs::read_to_string(dir.join("status"))?, "VmHWM:") * 1024;
+        let mut tables = 0;
+        for entry in fs::read_dir(dir.join("fdinfo"))? {
+            let info = fs::read_to_string(entry?.path())?;
+            if info.contains("map_type:") {
+                tables += number(&info, "memlock:");
+            }
+        }
+        Ok((own, tables))
     }
 
     /// Sends what Ctrl-C sends.

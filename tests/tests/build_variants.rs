@@ -1,7 +1,7 @@
-//! However a program was built, and wherever it runs: it is counted exactly, or refused with the reason.
+//! However a program was changed after it was built, and wherever it runs: it is counted exactly, or refused with the
+//! reason. Ways of building are in `matrix.rs`.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,75 +16,6 @@ use map_probe_tests::{exact, kernel};
 const NOT_PROBEABLE: i32 = 3;
 /// All kinds of keys and patterns, in a second.
 const SHORT: [&str; 2] = ["-n", "300"];
-
-fn counted_exactly(go: Go, variant: Variant) -> Result<()> {
-    if !kernel::wanted()? {
-        return Ok(());
-    }
-    exact::command(go, &go::fixture("oracle", go, variant)?, &SHORT)
-}
-
-/// The same for what takes long to build.
-fn counted_exactly_in_full(go: Go, variant: Variant) -> Result<()> {
-    if kernel::full()? {
-        counted_exactly(go, variant)?;
-    }
-    Ok(())
-}
-
-macro_rules! builds_are_counted_exactly {
-    ($($name:ident: $counted:ident($variant:expr);)*) => {
-        mod go_1_23 {
-            use super::*;
-            $(#[test]
-            fn $name() -> Result<()> {
-                $counted(Go::V1_23, $variant)
-            })*
-        }
-
-        mod go_1_27 {
-            use super::*;
-            $(#[test]
-            fn $name() -> Result<()> {
-                $counted(Go::V1_27, $variant)
-            })*
-        }
-    };
-}
-
-builds_are_counted_exactly! {
-    a_position_independent_program: counted_exactly(Variant::Pie);
-    a_stripped_position_independent_program: counted_exactly(Variant::PieStripped);
-    a_program_with_c: counted_exactly(Variant::Cgo);
-    a_stripped_position_independent_program_with_c: counted_exactly(Variant::CgoPieStripped);
-    a_static_position_independent_program: counted_exactly(Variant::StaticPie);
-    a_program_for_a_debugger: counted_exactly(Variant::Unoptimized);
-    a_program_with_the_paths_of_its_sources: counted_exactly_in_full(Variant::Untrimmed);
-    a_program_without_inlining: counted_exactly_in_full(Variant::NotInlined);
-    a_program_for_amd64_v2: counted_exactly_in_full(Variant::Amd64V2);
-    a_program_for_amd64_v3: counted_exactly_if_it_runs(Variant::Amd64V3);
-    a_program_for_amd64_v4: counted_exactly_if_it_runs(Variant::Amd64V4);
-    a_program_built_by_its_profile: counted_exactly_in_full(Variant::ProfileGuided);
-    a_program_with_the_race_detector: counted_exactly_in_full(Variant::Race);
-    a_program_with_the_address_sanitizer: counted_exactly_in_full(Variant::Asan);
-}
-
-/// For builds that need more of the processor than this one may have: they say so and end.
-fn counted_exactly_if_it_runs(go: Go, variant: Variant) -> Result<()> {
-    if !kernel::full()? {
-        return Ok(());
-    }
-    let fixture = go::fixture("oracle", go, variant)?;
-    let output = Command::new(&fixture)
-        .args(["-workload", "small"])
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("microarchitecture support") {
-        writeln!(std::io::stderr(), "ignored: {said}")?;
-        return Ok(());
-    }
-    counted_exactly(go, variant)
-}
 
 /// A copy of a fixture in a directory of the test's own, with its bytes changed.
 fn copy(directory: &Path, go: Go, change: impl FnOnce(&mut Vec<u8>)) -> Result<PathBuf> {
@@ -114,18 +45,6 @@ fn refused(path: &Path, reason: &str) -> Result<()> {
         ended.stderr
     );
     ended.refused(&[NOT_PROBEABLE])
-}
-
-#[test]
-fn a_program_that_hashes_in_place_with_vector_instructions_is_refused() -> Result<()> {
-    if !kernel::full()? {
-        return Ok(());
-    }
-    let fixture = go::fixture("oracle", Go::V1_27_SIMD, Variant::Plain)?;
-    refused(
-        &fixture,
-        "GOEXPERIMENT=simd, which computes hashes in another way",
-    )
 }
 
 #[test]

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use map_probe_tests::exact;
 use map_probe_tests::go::{self, Go, SHAPES, Variant};
 use map_probe_tests::kernel;
+use map_probe_tests::matrix;
 use map_probe_tests::oracle::Truth;
 use map_probe_tests::target::Target;
 
@@ -13,7 +14,9 @@ fn counts_of_a_command_are_exact(go: Go, variant: Variant, arguments: &[&str]) -
     if !kernel::wanted()? {
         return Ok(());
     }
-    exact::command(go, &go::fixture("oracle", go, variant)?, arguments)
+    let fixture = go::fixture("oracle", go, variant)?;
+    let operations = exact::count(go, &fixture, arguments)?;
+    matrix::record(go, variant, &matrix::Outcome::Exact(operations))
 }
 
 fn counts_of_a_process_are_exact(go: Go, variant: Variant) -> Result<()> {

@@ -5,6 +5,8 @@ mod build_ebpf;
 mod debian;
 mod demo;
 mod fuzz;
+mod go_layout;
+mod matrix;
 mod privilege;
 mod process;
 mod test;
@@ -32,6 +34,10 @@ enum Task {
     BuildEbpf(build_ebpf::Args),
     /// Show map-probe on a real Go program: TypeScript 7's compiler at work (needs root, Python's pip and npm).
     Demo(demo::Args),
+    /// Check every fact about Go that the code relies on against the Go toolchains at hand.
+    GoLayout(go_layout::Args),
+    /// Write `docs/matrix.md`, the table of what the last `cargo xtask test --full` tried, which does so itself.
+    Matrix,
     /// Run all checks and tests (needs Python's pip; and root and BPF unless `--no-kernel`).
     Test(test::Args),
     /// Give arbitrary bytes to everything that reads a target's files or memory (needs cargo-fuzz, a C++ compiler and Python's pip).
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::BuildEbpf(args) => build_ebpf::run(&args),
         Task::Demo(args) => demo::run(&args),
+        Task::GoLayout(args) => go_layout::run(&args),
+        Task::Matrix => matrix::run(),
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),

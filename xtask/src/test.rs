@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in.
 
 use crate::process::{print, run as run_command, say, shown};
-use crate::{build_ebpf, privilege, tools, workspace};
+use crate::{build_ebpf, go_layout, matrix, privilege, tools, workspace};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Leave out the tests that need root and BPF.
     #[arg(long)]
     no_kernel: bool,
-    /// Also what takes long or needs more toolchains (Debian's golang-1.19-go): all Go versions, many more random cases, longer workloads, and a rebuild of the eBPF object to compare.
+    /// Also what takes long or needs more toolchains (Debian's golang-1.19-go): all Go versions in all builds (the table in docs/matrix.md), many more random cases, longer workloads, and a rebuild of the eBPF object to compare.
     #[arg(long)]
     full: bool,
 }
@@ -37,10 +37,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         tools::go(version)?;
     }
     if args.full {
-        for version in tools::MORE_GO_VERSIONS {
+        for version in tools::MORE_GO_VERSIONS
+            .iter()
+            .chain(&tools::OLDER_GO_VERSIONS)
+        {
             tools::go(version)?;
         }
         tools::debian_go()?;
+        matrix::forget()?;
+    }
+    if !args.no_kernel {
+        tools::tmux();
     }
     run_command(cargo("fmt").args(["--all", "--check"]))
         .context("the code is not formatted (`cargo fmt --all`), or rustfmt is missing (`rustup component add rustfmt`)")?;
@@ -58,8 +65,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     )?;
     run_command(cargo("build").args(["--locked", "--release", "--package", "map-probe"]))?;
 
+    let layout = go_layout::Args {
+        all: args.full,
+        table: false,
+    };
+    go_layout::run(&layout)?;
     let results = tests(args)?;
     if args.full {
+        if !args.no_kernel {
+            matrix::run()?;
+        }
         build_ebpf::run(&build_ebpf::Args { check: true })?;
     }
     print("");

@@ -1,7 +1,7 @@
 //! Programs from elsewhere, fetched once into the build directory: Go toolchains and the TypeScript compiler.
 
 use crate::process::{on_path, read, remove_dir, run, say};
-use crate::workspace;
+use crate::{debian, workspace};
 use anyhow::{Context, Result, anyhow, bail};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,18 @@ pub(crate) const GO_VERSIONS: [&str; 5] = ["1.21.13", "1.23.9", "1.24.11", "1.26
 pub(crate) const MORE_GO_VERSIONS: [&str; 2] = ["1.22.10", "1.25.5"];
 /// The toolchains that the benches measure with: the newest of each family of maps.
 pub(crate) const BENCH_GO_VERSIONS: [&str; 2] = ["1.23.9", "1.27.3"];
-/// The oldest one, also of `--full`, and the Debian package that has it.
-const DEBIAN_GO: (&str, &str, &str) = ("1.19.8", "/usr/lib/go-1.19", "golang-1.19-go");
+/// Older releases of the same minor versions, of `--full` too.
+pub(crate) const OLDER_GO_VERSIONS: [&str; 5] = ["1.23.1", "1.24.3", "1.25.0", "1.26.0", "1.27.0"];
+/// The oldest one, also of `--full`.
+pub(crate) const DEBIAN_GO_VERSION: &str = "1.19.8";
+/// Where it is, and the Debian package that has it.
+const DEBIAN_GO: (&str, &str) = ("/usr/lib/go-1.19", "golang-1.19-go");
 
 /// What the demo asks npm for.
 const TYPESCRIPT: &str = "typescript@7";
 
 /// Where the `go` program of this version is, or will be once fetched.
-fn go_path(version: &str) -> PathBuf {
+pub(crate) fn go_path(version: &str) -> PathBuf {
     workspace::work().join("go").join(version).join("go/bin/go")
 }
 
@@ -76,7 +80,8 @@ pub(crate) fn go(version: &str) -> Result<PathBuf> {
 
 /// Debian's Go, which is linked to from where the others are.
 pub(crate) fn debian_go() -> Result<()> {
-    let (version, root, package) = DEBIAN_GO;
+    let version = DEBIAN_GO_VERSION;
+    let (root, package) = DEBIAN_GO;
     let go = Path::new(root).join("bin/go");
     let says = read(Command::new(&go).arg("version")).map_err(|_| {
         anyhow!("Go {version} is not installed (on Debian: apt-get install {package})")
@@ -95,24 +100,41 @@ pub(crate) fn debian_go() -> Result<()> {
     Ok(())
 }
 
+/// tmux, in which the dashboard is tested; without it those tests say that they were left out.
+pub(crate) fn tmux() {
+    if on_path("tmux").is_none()
+        && let Err(error) = debian::install(&["tmux"])
+    {
+        say(&format!(
+            "There is no tmux, so the dashboard is not tested in a terminal: {error:#}"
+        ));
+    }
+}
+
 /// A `go build` command that uses this toolchain alone and fetches nothing.
 pub(crate) fn go_build(go: &Path, source: &Path, output: &Path) -> Command {
     let mut command = Command::new(go);
     command
         .current_dir(source)
         .args(["build", "-o"])
-        .arg(output)
-        .arg(".");
-    command.envs([
-        ("GOTOOLCHAIN", "local"),
-        ("GOPROXY", "off"),
-        ("GOFLAGS", "-mod=mod"),
-        ("CGO_ENABLED", "0"),
-    ]);
+        .arg(output);
+    alone(&mut command);
     command
-        .env("GOCACHE", workspace::work().join("go/cache"))
+}
+
+/// Has a `go` command use its own toolchain alone, and fetch nothing.
+pub(crate) fn alone(command: &mut Command) {
+    command
+        .envs([
+            ("GOTOOLCHAIN", "local"),
+            ("GOPROXY", "off"),
+            ("GOFLAGS", "-mod=mod"),
+            ("GOWORK", "off"),
+            ("CGO_ENABLED", "0"),
+        ])
+        // The tests' too, so that packages are compiled once.
+        .env("GOCACHE", workspace::work().join("gocache"))
         .env_remove("GOROOT");
-    command
 }
 
 /// The TypeScript compiler's own program (a Go binary, not npm's wrapper); fetched by npm unless it is there.

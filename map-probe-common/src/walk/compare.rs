@@ -116,7 +116,8 @@ impl Comparison {
     fn start_run(&mut self, left: u64, right: u64, bytes: u64) {
         self.run_left = left;
         self.run_right = right;
-        // Equal without a look, as `memequal` has it (runtime/internal/bytealg).
+        // Equal without a look.
+        // Go 1.18..1.27 internal/bytealg/equal_amd64.s: says "JEQ eq"
         self.run_bytes = if left == right { 0 } else { bytes };
     }
 
@@ -156,7 +157,10 @@ impl Comparison {
         Verdict::Undecided
     }
 
-    /// `efaceeq` and `ifaceeq` of runtime/alg.go: equal types, then equal values.
+    /// Equal types, then equal values.
+    // Go 1.18..1.25 runtime/alg.go: efaceeq has "if isDirectIface(t) {"
+    // Go 1.26..1.27 runtime/alg.go: efaceeq has "if t.IsDirectIface() {"
+    // Go 1.18..1.27 runtime/alg.go: ifaceeq has "if tab == nil { return true }"
     fn interface<W: World>(&mut self, world: W, left: u64, right: u64, methods: bool) -> Verdict {
         let (Some([tab, a]), Some([other_tab, b])) =
             (world.read::<[u64; 2]>(left), world.read::<[u64; 2]>(right))

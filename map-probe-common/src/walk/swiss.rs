@@ -8,12 +8,19 @@ use crate::op::{Class, Outcome};
 use crate::quality::Cause;
 use crate::site::PASSES_TOMBSTONE_FIRST;
 
-/// `ctrlEmpty` (group.go).
+// A table's number of groups, less one, is the word behind the pointer to them: both are read at once.
+// Go 1.24..1.27 swiss internal/runtime/maps/group.go: field groupsReference.lengthMask = 8
+const _: () = assert!(size_of::<u64>() == 8);
+
+/// An empty slot's control byte.
+// Go 1.24..1.27 swiss internal/runtime/maps/group.go: const ctrlEmpty = 0x80
 const EMPTY: u8 = 0x80;
-/// The bit that empty slots and tombstones have, and filled ones do not (group.go).
+/// The bit that empty slots and tombstones have, and filled ones do not.
+// Go 1.24..1.27 swiss internal/runtime/maps/group.go: ctrlGroupMatchEmptyOrDeleted has "return bitset(v & bitsetMSB)"
 const FREE: u64 = broadcast(0x80);
 
-/// `h2` (map.go): the hash's low seven bits.
+/// The hash's low seven bits.
+// Go 1.24..1.27 swiss internal/runtime/maps/map.go: h2 has "return h & 0x7f"
 pub(super) fn tag(hash: u64) -> u8 {
     (hash & 0x7f) as u8
 }
@@ -45,7 +52,8 @@ pub(super) fn start<W: World>(
         };
         return Start::Search(only, Class::Small);
     }
-    // `directoryIndex` (map.go): with one table the shift is not looked at.
+    // With one table the shift is not looked at.
+    // Go 1.24..1.27 swiss internal/runtime/maps/map.go: (*Map).directoryIndex has "if m.dirLen == 1 { return 0 } return hash >> (m.globalShift & 63)"
     let index = if tables == 1 {
         0
     } else {
@@ -60,7 +68,9 @@ pub(super) fn start<W: World>(
     let Some([groups, mask]): Option<[u64; 2]> = found else {
         return Start::End(End::Failed(Cause::Fault));
     };
-    // `h1` (map.go): the rest of the hash.
+    // The rest of the hash.
+    // Go 1.24..1.27 swiss internal/runtime/maps/map.go: h1 has "return h >> 7"
+    // Go 1.24..1.27 swiss internal/runtime/maps/table.go: makeProbeSeq has "offset: uint64(hash) & mask"
     let group = (operation.hash >> 7) & mask;
     let mut position = Position {
         unit: 0,
@@ -91,6 +101,7 @@ pub(super) fn advance(position: &mut Position, group_size: u32, depth: u32) -> b
     if u64::from(depth) > position.mask {
         return false;
     }
+    // Go 1.24..1.27 swiss internal/runtime/maps/table.go: (probeSeq).next has "s.index++ s.offset = (s.offset + s.index) & s.mask"
     position.group = position.group.wrapping_add(u64::from(depth)) & position.mask;
     position.unit = unit(position, group_size);
     true

@@ -39,7 +39,10 @@ shared!(MapType, 32, {
 });
 
 /// The largest bucket or group there is: Go keeps keys and elements up to 128 bytes in the slot.
-const MAX_UNIT_SIZE: u64 = 8 + 8 * 256 + 8;
+// Go 1.18..1.20 runtime/map.go: const maxKeySize = 128
+// Go 1.21..1.25 classic internal/abi/map.go|map_noswiss.go: const MapMaxKeyBytes|OldMapMaxKeyBytes = 128
+// Go 1.24..1.27 swiss internal/abi/map_swiss.go|map.go: const SwissMapMaxKeyBytes|MapMaxKeyBytes = 128
+const MAX_UNIT_SIZE: u64 = 8 + 8 * (128 + 128) + 8;
 
 /// Reads a map type from its descriptor at `typ`.
 ///

@@ -133,8 +133,6 @@ fn values_that_make_no_sense_are_refused_with_what_would() {
 
 #[test]
 fn what_this_version_does_not_have_is_refused_with_what_it_has() {
-    let story = refused("map-probe --pid 1 --format tui");
-    assert!(story.contains("hint: give --format text"), "{story}");
     let story = refused("map-probe --pid 1 --max-overhead 0.5%");
     assert!(
         story.contains("0.5%") && story.contains("hint: give --max-overhead off"),
@@ -249,4 +247,14 @@ fn a_frequency_is_for_sampling_and_not_zero() {
     let story = refused("map-probe --pid 1 --frequency 99");
     assert!(story.contains("hint: add --mode sample"), "{story}");
     refused("map-probe --pid 1 --mode sample --frequency 0");
+}
+
+#[test]
+fn samples_are_not_written_where_operations_are_counted() {
+    let story = refused("map-probe --pid 1 --mode sample --format csv");
+    assert!(story.contains("hint: give --format text"), "{story}");
+    assert_eq!(
+        probe("map-probe --pid 1 --mode sample").format,
+        Format::Text
+    );
 }

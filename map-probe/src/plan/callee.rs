@@ -30,6 +30,18 @@ pub(super) enum Callee {
 /// Functions that never return to their caller.
 ///
 /// Not listing one is safe: its path then goes on, with all registers and outgoing arguments lost.
+// Go 1.24..1.27 swiss internal/runtime/maps/runtime_swiss.go|runtime.go: says "func fatal(s string)"
+// Go 1.19..1.27 runtime/panic.go: says "func fatal(s string) {"
+// Go 1.18..1.27 runtime/panic.go: says "func gopanic(e any) {"
+// Go 1.26..1.27 runtime/panic.go: says "func panicBounds()"
+// Go 1.18..1.27 runtime/panic.go: says "func panicdivide() {"
+// Go 1.18..1.27 runtime/iface.go: says "func panicdottypeE(have, want, iface *_type) {"
+// Go 1.18..1.27 runtime/iface.go: says "func panicdottypeI(have *itab, want, iface *_type) {"
+// Go 1.18..1.27 runtime/panic.go: says "func panicmem() {"
+// Go 1.18..1.27 runtime/iface.go: says "func panicnildottype(want *_type) {"
+// Go 1.18..1.27 runtime/panic.go: says "func panicshift() {"
+// Go 1.18..1.27 runtime/error.go: says "func panicwrap() {"
+// Go 1.18..1.27 runtime/panic.go: says "func throw(s string) {"
 const NEVER_RETURN: &[&str] = &[
     "internal/runtime/maps.fatal",
     "runtime.fatal",
@@ -47,6 +59,9 @@ const NEVER_RETURN: &[&str] = &[
 ];
 
 /// Families of them: `runtime.panicIndexU`, `runtime.panicSlice3Alen`, ...
+// Go 1.18..1.27 runtime/panic.go: says "func goPanicIndex(x int, y int) {"
+// Go 1.18..1.25 runtime/panic.go: says "func panicIndex(x int, y int)"
+// Go 1.18..1.25 runtime/panic.go: says "func panicSliceAlen(x int, y int)"
 const NEVER_RETURN_PREFIXES: &[&str] = &[
     "runtime.goPanicIndex",
     "runtime.goPanicSlice",
@@ -54,8 +69,13 @@ const NEVER_RETURN_PREFIXES: &[&str] = &[
     "runtime.panicSlice",
 ];
 
-/// Functions that hash `(key, seed, ...)`, called by name: `internal/runtime/maps` from Go 1.27
-/// on (`runtime_fast64.go`, `memhash_*.go`), the runtime's `alg.go` where a profile-guided build inlines the hasher.
+/// Functions that hash `(key, seed, ...)`, called by name: of `internal/runtime/maps` from Go 1.27 on, of the runtime
+/// where a profile-guided build inlines the hasher.
+// Go 1.27 internal/runtime/maps/memhash_aes.go: says "func MemHash64(k uint64, h uintptr) uintptr {"
+// Go 1.27 internal/runtime/maps/memhash_aes_asm.go: says "func memHash64AES(k uint64, h uintptr) uintptr"
+// Go 1.27 internal/runtime/maps/runtime_hash64.go: says "func memHash64Fallback(k uint64, seed uintptr) uintptr {"
+// Go 1.18..1.26 runtime/alg.go: says "func memhash64(p unsafe.Pointer, h uintptr) uintptr"
+// Go 1.18..1.26 runtime/alg.go: says "func strhash(p unsafe.Pointer, h uintptr) uintptr"
 const HASH_PREFIXES: &[&str] = &[
     "internal/runtime/maps.MemHash",
     "internal/runtime/maps.memHash",
@@ -63,19 +83,27 @@ const HASH_PREFIXES: &[&str] = &[
     "runtime.strhash",
 ];
 
-/// Small functions that only read, called without inlining, and how many arguments they take
-/// (`runtime/map.go`, `runtime/stubs.go`, up to Go 1.25).
+/// Small functions that only read, called without inlining, and how many arguments they take.
 ///
 /// Not listing one is safe: whatever address of the stack is left in a register may then be its argument.
 const READ_ONLY: &[(&str, usize)] = &[
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: says "func (b *bmap) keys() unsafe.Pointer {"
     ("runtime.(*bmap).keys", 1),
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: says "func (b *bmap) overflow(t *maptype) *bmap {"
     ("runtime.(*bmap).overflow", 2),
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: says "func (h *hmap) sameSizeGrow() bool {"
     ("runtime.(*hmap).sameSizeGrow", 1),
+    // Go 1.18..1.25 classic runtime/stubs.go: says "func add(p unsafe.Pointer, x uintptr) unsafe.Pointer {"
     ("runtime.add", 2),
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: says "func bucketMask(b uint8) uintptr {"
     ("runtime.bucketMask", 1),
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: says "func evacuated(b *bmap) bool {"
     ("runtime.evacuated", 1),
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: says "func isEmpty(x uint8) bool {"
     ("runtime.isEmpty", 1),
+    // Go 1.18..1.25 classic runtime/stubs.go: says "func memequal(a, b unsafe.Pointer, size uintptr) bool"
     ("runtime.memequal", 3),
+    // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: says "func tophash(hash uintptr) uint8 {"
     ("runtime.tophash", 1),
 ];
 
@@ -103,6 +131,10 @@ impl Callee {
         // Functions in assembly that take their arguments on the stack; the symbol table says so, pclntab does not.
         let plain = name.strip_suffix(".abi0").unwrap_or(name);
         let starts_with_any = |prefixes: &[&str]| prefixes.iter().any(|p| plain.starts_with(p));
+        // Go 1.18..1.27 runtime/asm_amd64.s: says "TEXT runtime·morestack_noctxt(SB)"
+        // Go 1.18..1.25 runtime/stubs.go: says "func noescape(p unsafe.Pointer) unsafe.Pointer {"
+        // Go 1.23..1.27 internal/abi/escape.go: says "func NoEscape(p unsafe.Pointer) unsafe.Pointer {"
+        // Go 1.18..1.27 runtime/string.go: says "func stringStructOf(sp *string) *stringStruct {"
         if NEVER_RETURN.contains(&plain) || starts_with_any(NEVER_RETURN_PREFIXES) {
             Self::NeverReturns
         } else if matches!(plain, "runtime.morestack" | "runtime.morestack_noctxt") {

@@ -18,7 +18,9 @@ pub(super) const RBP: usize = 5;
 /// R11, in which `gcWriteBarrier` leaves its result (`runtime/asm_amd64.s`, since 1.21).
 pub(super) const NOTES: usize = 11;
 
-/// The registers of integer arguments and results in Go's register ABI, in order (`abi-internal.md`).
+/// The registers of integer arguments and results in Go's register ABI, in order.
+// Go 1.18..1.27 cmd/compile/abi-internal.md: says "RAX, RBX, RCX, RDI, RSI, R8, R9, R10, R11"
+// Go 1.18..1.27 internal/abi/abi_amd64.go: const IntArgRegs = 9
 pub(super) const ARGUMENTS: [usize; 9] = [RAX, RBX, 1, 7, 6, 8, 9, 10, 11];
 
 /// A set of general registers, one bit each.
@@ -30,8 +32,10 @@ pub(super) const fn bit(register: usize) -> Registers {
 }
 
 /// RDX, which holds a closure's context at a call.
+// Go 1.18..1.27 cmd/compile/abi-internal.md: says "| RDX | Closure context pointer |"
 pub(super) const CONTEXT: Registers = bit(2);
 /// R14, which holds the goroutine.
+// Go 1.18..1.27 cmd/compile/abi-internal.md: says "| R14 | Current goroutine |"
 const GOROUTINE: Registers = bit(14);
 
 /// The number of a general register of any width; `None` for all other registers.

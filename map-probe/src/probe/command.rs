@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::command_output::CommandOutput;
 use crate::error::{Failure, Status};
 
 /// A command that has been started, and stands before its first instruction.
@@ -20,16 +21,19 @@ pub struct Held {
 }
 
 impl Held {
-    /// Starts `command`: the program, then its arguments.
+    /// Starts `command`: the program, then its arguments. `output` keeps it off the terminal.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(command: &[OsString]) -> Result<Self, Failure> {
+    pub fn start(command: &[OsString], output: Option<&CommandOutput>) -> Result<Self, Failure> {
         let Some((program, arguments)) = command.split_first() else {
             return Err(Failure::new(Status::Usage, "no command to start"));
         };
         let mut child = Command::new(program);
         child.args(arguments);
+        if let Some(output) = output {
+            output.redirect(&mut child)?;
+        }
         // SAFETY: ptrace(2) is all it calls, between fork and exec.
         unsafe {
             child.pre_exec(|| ptrace::traceme().map_err(io::Error::from));

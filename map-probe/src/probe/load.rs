@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
-use map_probe_common::counts::FIRST_TYPE_BLOCK;
+use map_probe_common::counts::{Block, FIRST_TYPE_BLOCK};
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
 use map_probe_common::options::{MAPS, Options, SITES};
 use map_probe_common::sample::Sampled;
@@ -16,10 +16,6 @@ use super::refusal::{Missing, internal, not_created};
 use super::{bpf, program};
 use crate::error::Failure;
 use crate::object::OBJECT;
-
-/// Types that get counters of their own; the operations of further ones are counted as of unknown type.
-/// Each costs 1.5 KiB of kernel memory per CPU.
-const TYPE_BLOCKS: u32 = 1024;
 
 /// Combinations of call site, type, cell and depth that are counted; 80 bytes of kernel memory each.
 const SITE_COUNTS: usize = 65_536;
@@ -100,7 +96,10 @@ impl Loaded {
         let sizes = HashMap::from([
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
-            ("COUNTS", (FIRST_TYPE_BLOCK + TYPE_BLOCKS) as usize),
+            (
+                "COUNTS",
+                FIRST_TYPE_BLOCK as usize + type_blocks(nr_cpus()?),
+            ),
             ("BY_SITE", if asked(SITES) { SITE_COUNTS } else { 1 }),
             ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
             ("SITES", tables.sites.len().max(MAX_SITES as usize)),
@@ -169,6 +168,20 @@ impl Loaded {
     pub fn program_id(&self) -> io::Result<u32> {
         bpf::program_id(&self.program)
     }
+}
+
+/// The CPUs that there may be: per-CPU tables have room for each.
+fn nr_cpus() -> Result<usize, Failure> {
+    aya::util::nr_cpus().map_err(|(_, error)| internal(error))
+}
+
+/// How many types get counters of their own; the operations of further ones are counted as of unknown type.
+///
+/// `--help` and ARCHITECTURE.md say so too.
+fn type_blocks(cpus: usize) -> usize {
+    const MOST: usize = 1024;
+    const MOST_MEMORY: usize = 64 << 20;
+    (MOST_MEMORY / (size_of::<Block>() * cpus.max(1))).min(MOST)
 }
 
 /// Creates the object's maps in the kernel, those named in `sizes` as large as that; constants with their values.
@@ -247,6 +260,18 @@ fn log_level(verbosity: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_take_no_more_memory_on_machines_with_many_cpus() {
+        let memory = |cpus| type_blocks(cpus) * cpus * size_of::<Block>();
+        assert_eq!(type_blocks(2), 1024);
+        assert_eq!(type_blocks(42), 1024);
+        assert_eq!(type_blocks(256), 170);
+        for cpus in [1, 2, 42, 64, 256, 8192] {
+            assert!(type_blocks(cpus) >= 5);
+            assert!(memory(cpus) <= 64 << 20);
+        }
+    }
 
     #[test]
     fn every_type_gets_its_own_range_behind_the_basic_steps() {

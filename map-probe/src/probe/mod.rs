@@ -4,6 +4,7 @@ mod attach;
 mod bpf;
 mod btf;
 mod command;
+mod command_output;
 mod counters;
 mod load;
 mod maps;
@@ -14,6 +15,7 @@ mod samples;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
+pub use command_output::CommandOutput;
 pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};
 pub use sampler::{Sampler, max_frequency};

@@ -77,21 +77,25 @@ fn fail_instead_of_sleeping(instruction: &mut bpf_insn) {
 }
 
 /// Replaces the object's type information by the little that the kernel asks for: which functions the program
-/// has, and what the global one takes. It refuses what compilers make of Rust's enums.
+/// has, and what the global ones take. It refuses what compilers make of Rust's enums.
 fn describe_functions(object: &aya_obj::Object, function: &mut aya_obj::Function) -> Vec<u8> {
-    let walk_step = object
-        .btf
-        .as_ref()
-        .and_then(|btf| btf.id_by_type_name_kind("walk_step", BtfKind::Func).ok());
+    let id = |name| {
+        let btf = object.btf.as_ref()?;
+        btf.id_by_type_name_kind(name, BtfKind::Func).ok()
+    };
+    let (walk_step, claim_place) = (id("walk_step"), id("claim_place"));
     let mut types = Types::default();
     let nothing = types.function_type(&[], 0);
     let number = types.int("u32", 4);
     let walk = types.structure("walk", WALK_STATE_BYTES as u32);
     let walk = types.pointer(walk);
     let step = types.function_type(&[("walk", walk)], number);
+    let claim = types.function_type(&[], number);
     for (index, info) in function.func_info.func_info.iter_mut().enumerate() {
         info.type_id = if Some(info.type_id) == walk_step {
             types.function("walk_step", step, Linkage::Global)
+        } else if Some(info.type_id) == claim_place {
+            types.function("claim_place", claim, Linkage::Global)
         } else {
             types.function(&format!("map_probe_{index}"), nothing, Linkage::Static)
         };

@@ -27,6 +27,7 @@ const MAX_CODE: usize = 1 << 20;
 /// The most types that are read. Terraform's have 14 MiB.
 const MAX_TYPES: usize = 128 << 20;
 /// In every program that has the runtime in it.
+// Go 1.18..1.27 runtime/malloc.go: func mallocgc(uintptr, *_type, bool)
 const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
 
 /// A Go program of a supported version.

@@ -9,12 +9,18 @@ use super::GoVersion;
 use super::elf::Image;
 use super::memory::{self, Region};
 
+// Go 1.18..1.27 debug/buildinfo/buildinfo.go: says "buildInfoMagic = []byte("\xff Go buildinf:")"
 const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
 /// The blob starts at multiples of this many bytes.
+// Go 1.24..1.27 debug/buildinfo/buildinfo.go: const buildInfoAlign = 16
+// Go 1.18..1.23 debug/buildinfo/buildinfo.go: says "buildInfoAlign = 16"
 const ALIGN: u32 = 16;
 /// The version's length lies this far into the blob, the version behind it.
+// Go 1.24..1.27 debug/buildinfo/buildinfo.go: const buildInfoHeaderSize = 32
+// Go 1.18..1.23 debug/buildinfo/buildinfo.go: says "decodeString(data[32:])"
 const VERSION_OFFSET: usize = 32;
 /// Bit of the byte at 15: the strings follow inline.
+// Go 1.18..1.27 cmd/link/internal/ld/data.go: says "|= 2 // signals new pointer-free format"
 const INLINE: u8 = 2;
 /// The most that is read of it. Terraform, with 300 modules, has 30 KiB.
 const MAX_LEN: usize = 4 << 20;
@@ -105,6 +111,7 @@ fn settings(modinfo: &[u8]) -> Vec<(String, String)> {
 }
 
 fn locate(image: &Image) -> Option<Region> {
+    // Go 1.18..1.27 cmd/link/internal/ld/data.go: section .go.buildinfo
     if let Some(section) = image.section(".go.buildinfo") {
         // In files with a foreign linker's headers the section may hold more than the blob.
         let start = find_magic(image, &section)?;

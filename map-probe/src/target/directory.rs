@@ -10,9 +10,11 @@ use super::memory::{self, Memory};
 
 /// Tables in a directory that are looked at: a map of as many has 60 million entries.
 const MAX_TABLES: u64 = 1 << 16;
-/// Slots of one table, at most (`maxTableCapacity`, internal/runtime/maps/table.go, 1.24 to 1.27).
+/// Slots of one table, at most.
+// Go 1.24..1.27 swiss internal/runtime/maps/table.go: const maxTableCapacity = 1024
 const MAX_TABLE_SLOTS: u64 = 1024;
 /// Slots of a group.
+// Go 1.24..1.27 swiss internal/abi/map_swiss.go|map.go: const SwissMapGroupSlots|MapGroupSlots = 8
 const GROUP_SLOTS: u64 = 8;
 
 /// Adds up the tables in the directory of the map at an address in the target. `None` if the map no longer has this

@@ -31,6 +31,8 @@ const MAX_DEPTH: u32 = 24;
 /// The largest type that is flattened: offsets in steps are 32-bit.
 const MAX_SIZE: u64 = 1 << 31;
 /// Bytes of `abi.StructField`.
+// Go 1.18..1.20 runtime/type.go: size structfield = 24
+// Go 1.21..1.27 internal/abi/type.go: size StructField = 24
 const FIELD_LEN: u64 = 24;
 
 /// The steps of every comparable struct and array type that is not compared as
@@ -161,6 +163,8 @@ impl Flat<'_> {
                 self.push(EqualKind::Float64, offset + 8)
             }
             (kind::INTERFACE, 16) => {
+                // Go 1.18..1.20 runtime/type.go: field interfacetype.mhdr.len = 64
+                // Go 1.21..1.27 internal/abi/type.go: field InterfaceType.Methods.len = 64
                 let methods = memory::word(self.types.region, address.checked_add(64)?)?;
                 let kind = if methods == 0 {
                     EqualKind::EmptyInterface
@@ -176,7 +180,11 @@ impl Flat<'_> {
     }
 
     fn array(&mut self, address: u64, offset: u64, size: u64, depth: u32) -> Option<()> {
+        // Go 1.18..1.20 runtime/type.go: field arraytype.elem = 48
+        // Go 1.21..1.27 internal/abi/type.go: field ArrayType.Elem = 48
         let element = memory::word(self.types.region, address.checked_add(48)?)?;
+        // Go 1.18..1.20 runtime/type.go: field arraytype.len = 64
+        // Go 1.21..1.27 internal/abi/type.go: field ArrayType.Len = 64
         let len = memory::word(self.types.region, address.checked_add(64)?)?;
         let stride = self.types.at(element)?.size;
         if stride.checked_mul(len)? != size {
@@ -194,7 +202,11 @@ impl Flat<'_> {
     }
 
     fn fields(&mut self, address: u64, offset: u64, size: u64, depth: u32) -> Option<()> {
+        // Go 1.18..1.20 runtime/type.go: field structtype.fields.data = 56
+        // Go 1.21..1.27 internal/abi/type.go: field StructType.Fields.data = 56
         let list = memory::word(self.types.region, address.checked_add(56)?)?;
+        // Go 1.18..1.20 runtime/type.go: field structtype.fields.len = 64
+        // Go 1.21..1.27 internal/abi/type.go: field StructType.Fields.len = 64
         let count = memory::word(self.types.region, address.checked_add(64)?)?;
         let mut end = 0;
         for index in 0..count {
@@ -216,7 +228,13 @@ impl Flat<'_> {
     /// `Name`, `Typ` and `Offset` of an `abi.StructField`.
     fn field(&self, address: u64) -> Option<[u64; 3]> {
         let bytes = self.types.region.from(address)?;
+        // Go 1.19..1.20 runtime/type.go: field structfield.offset = 16
+        // Go 1.21..1.27 internal/abi/type.go: field StructField.Offset = 16
         let offset = u64_in(bytes, 16)?.checked_shr(self.types.field_offset_shift)?;
+        // Go 1.18..1.20 runtime/type.go: field structfield.name = 0
+        // Go 1.18..1.20 runtime/type.go: field structfield.typ = 8
+        // Go 1.21..1.27 internal/abi/type.go: field StructField.Name = 0
+        // Go 1.21..1.27 internal/abi/type.go: field StructField.Typ = 8
         Some([u64_in(bytes, 0)?, u64_in(bytes, 8)?, offset])
     }
 
@@ -225,6 +243,8 @@ impl Flat<'_> {
         let &[_, len, first, ..] = self.types.region.from(name)? else {
             return None;
         };
+        // Go 1.19..1.20 runtime/type.go: (name).isBlank has "return l == 1 && *n.data(2) == '_'"
+        // Go 1.21..1.27 internal/abi/type.go: (Name).IsBlank has "return l == 1 && *n.Data(2) == '_'"
         Some(len == 1 && first == b'_')
     }
 

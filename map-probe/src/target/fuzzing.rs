@@ -4,19 +4,21 @@
 
 use std::fs::File;
 
+use map_probe_common::counts::Shape;
 use map_probe_common::equal::MAX_STEPS;
 
 use super::binary::Binary;
 use super::buildinfo::BuildInfo;
 use super::elf::Image;
 use super::libraries::Mapping;
+use super::lines::Lines;
 use super::memory::{Memory, Region};
 use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
 use super::process::{Stat, auxv_entry};
 use super::testing::{self, TEXT, TYPES, Types, go_program};
 use super::types::Namer;
-use super::{GoMaps, equal, go};
+use super::{GoMaps, directory, equal, go, lines};
 
 /// The facts about maps of every Go version.
 pub fn maps() -> impl Iterator<Item = &'static GoMaps> {
@@ -75,8 +77,20 @@ pub fn function_table(bytes: &[u8]) {
             assert!(place.start <= place.end);
         }
     }
-    for address in (TEXT..).step_by(16).take(64) {
-        functions.name_at(&image, address);
+    for layout in [lines::FRAMES_TO_1_19, lines::FRAMES] {
+        let lines = Lines {
+            image: &image,
+            functions: &functions,
+            layout,
+            gofunc: TEXT + 64,
+        };
+        for address in (TEXT..).step_by(16).take(16) {
+            functions.name_at(&image, address);
+            lines.stack_bytes(address);
+            if let Some(frames) = lines.frames(address) {
+                assert!((1..=64).contains(&frames.len()));
+            }
+        }
     }
 }
 
@@ -90,7 +104,14 @@ pub fn types(bytes: &[u8]) {
         start: u64::from_le_bytes(*start),
         bytes: bytes.to_vec(),
     };
-    // Go 1.18, 1.19 to 1.25, and later.
+    for maps in maps() {
+        let shape = Shape {
+            tables: u64::from(bytes.last().copied().unwrap_or(0)),
+            ..Shape::default()
+        };
+        directory::capacity(&maps.layout, region.start, &shape, &region);
+    }
+    // As in Go 1.18, in 1.19 to 1.25, and later.
     for (kind_flags, shift) in [(0x60, 1), (0x60, 0), (0, 0)] {
         check_equality(&equal::programs(&region, kind_flags, shift));
     }
@@ -125,7 +146,7 @@ pub fn proc_files(bytes: &[u8]) {
     Stat::parse(bytes);
     for line in String::from_utf8_lossy(bytes).lines() {
         if let Some(mapping) = Mapping::parse(line) {
-            assert!(line.len() < 256 || format!("{mapping:?}").len() > 256);
+            assert!(line.ends_with(mapping.path) && mapping.path.starts_with('/'));
         }
     }
 }
@@ -164,6 +185,8 @@ pub fn whole(program: File) -> bool {
             assert!(code.code.len() <= 1 << 20);
             let _ = binary.name_at(code.address);
             let _ = binary.file_offset(code.address);
+            let _ = binary.stack_bytes(code.address);
+            let _ = binary.frames(code.address.wrapping_add(8));
         }
     }
     let _ = crate::session::plan_binary(&binary);

@@ -13,6 +13,9 @@ use super::elf::Image;
 
 /// Sections of which Go's linker makes at least one, in every kind of file that has the runtime in it
 /// (Go: `cmd/link/internal/ld/elf.go`, `data.go`, 1.18 to 1.27).
+// Go 1.18..1.27 cmd/link/internal/ld/data.go: section .go.buildinfo
+// Go 1.18..1.27 cmd/link/internal/ld/elf.go: section .note.go.buildid
+// Go 1.18..1.27 cmd/link/internal/ld/elf.go: section .gopclntab
 const SECTIONS: [&str; 3] = [".go.buildinfo", ".note.go.buildid", ".gopclntab"];
 /// The most that is read of `/proc/PID/maps`: 65,530 mappings, the kernel's own limit, have less.
 const MAX_MAPS: u64 = 16 << 20;
@@ -122,7 +125,7 @@ pub(super) struct Mapping<'a> {
     executable: bool,
     /// Device, inode and path.
     file: &'a str,
-    path: &'a str,
+    pub(super) path: &'a str,
 }
 
 impl<'a> Mapping<'a> {

@@ -9,14 +9,23 @@ use super::memory::{self, Memory, u32_in};
 use super::pclntab::{Functions, Record};
 
 /// `_func.npcdata`, and what it is followed by.
+// Go 1.18..1.27 runtime/runtime2.go: field _func.pcfile = 20
 const PCFILE: usize = 20;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.pcln = 24
 const PCLN: usize = 24;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.pcsp = 16
 const PCSP: usize = 16;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.npcdata = 28
 const NPCDATA: usize = 28;
+// Go 1.18..1.27 runtime/runtime2.go: field _func.cuOffset = 32
 const CU_OFFSET: usize = 32;
-/// `abi.PCDATA_InlTreeIndex`.
+/// `PCDATA_InlTreeIndex`.
+// Go 1.18..1.20 runtime/symtab.go: const _PCDATA_InlTreeIndex = 2
+// Go 1.21..1.27 internal/abi/symtab.go: const PCDATA_InlTreeIndex = 2
 const INLINE_INDEX: u32 = 2;
-/// `abi.FUNCDATA_InlTree`.
+/// `FUNCDATA_InlTree`.
+// Go 1.18..1.20 runtime/symtab.go: const _FUNCDATA_InlTree = 3
+// Go 1.21..1.27 internal/abi/symtab.go: const FUNCDATA_InlTree = 3
 const INLINE_TREE: u32 = 3;
 /// Functions inlined into one another at one address, at most: the compiler's own bound on what it inlines is far below.
 const MAX_INLINED: usize = 64;
@@ -42,17 +51,25 @@ pub(crate) struct FrameLayout {
 
 /// Go 1.18 and 1.19.
 pub(crate) const FRAMES_TO_1_19: FrameLayout = FrameLayout {
+    // Go 1.18..1.19 runtime/runtime2.go: field _func.nfuncdata = 39
     funcdata_count: 39,
+    // Go 1.18..1.19 runtime/symtab.go: size inlinedCall = 20
     call_size: 20,
+    // Go 1.18..1.19 runtime/symtab.go: field inlinedCall.func_ = 12
     call_name: 12,
+    // Go 1.18..1.19 runtime/symtab.go: field inlinedCall.parentPc = 16
     call_parent: 16,
 };
 
 /// Go 1.20 and later.
 pub(crate) const FRAMES: FrameLayout = FrameLayout {
+    // Go 1.20..1.27 runtime/runtime2.go: field _func.nfuncdata = 43
     funcdata_count: 43,
+    // Go 1.20..1.27 runtime/symtab.go|symtabinl.go: size inlinedCall = 16
     call_size: 16,
+    // Go 1.20..1.27 runtime/symtab.go|symtabinl.go: field inlinedCall.nameOff = 4
     call_name: 4,
+    // Go 1.20..1.27 runtime/symtab.go|symtabinl.go: field inlinedCall.parentPc = 8
     call_parent: 8,
 };
 
@@ -178,7 +195,7 @@ impl Lines<'_> {
         }
         let table = self.functions.table(table)?;
         let mut bytes = Bytes {
-            memory: self.image,
+            image: self.image,
             next: table.start,
             end: table.end,
             chunk: Vec::new(),
@@ -229,7 +246,7 @@ fn number(next: &mut dyn FnMut() -> Option<u8>) -> Option<u32> {
 
 /// Bytes of a file one by one, read in pieces.
 struct Bytes<'a> {
-    memory: &'a dyn Memory,
+    image: &'a Image,
     next: u64,
     end: u64,
     chunk: Vec<u8>,
@@ -243,7 +260,7 @@ impl Bytes<'_> {
             let len = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
             self.chunk.resize(len, 0);
             self.used = 0;
-            if len == 0 || !self.memory.read(self.next, &mut self.chunk) {
+            if len == 0 || !self.image.search(self.next, &mut self.chunk) {
                 self.chunk.clear();
                 return None;
             }

@@ -7,6 +7,7 @@ use super::memory::{self, u64_in};
 use super::pclntab::Header;
 
 /// The section that holds nothing else, since Go 1.26.
+// Go 1.26..1.27 cmd/link/internal/ld/data.go: section .go.module
 const SECTION: &str = ".go.module";
 /// Enough of it for every field that is read.
 const LEN: usize = 512;
@@ -65,6 +66,7 @@ impl ModuleData {
     fn parse(bytes: &[u8], table: &Header, layout: &ModuleLayout) -> Option<Self> {
         begins(bytes, table)?;
         Some(Self {
+            // Go 1.18..1.27 runtime/symtab.go: says "text, etext uintptr"
             text: u64_in(bytes, layout.text)?..u64_in(bytes, layout.text + 8)?,
             types: u64_in(bytes, layout.types)?..u64_in(bytes, layout.etypes)?,
             gofunc: u64_in(bytes, layout.gofunc)?,
@@ -86,6 +88,9 @@ impl ModuleData {
 
 /// `pcHeader` and `funcnametab` (its data pointer): the first two words in every version.
 fn begins(bytes: &[u8], table: &Header) -> Option<()> {
-    let matches = u64_in(bytes, 0)? == table.address && u64_in(bytes, 8)? == table.names.start;
-    matches.then_some(())
+    // Go 1.18..1.27 runtime/symtab.go: field moduledata.pcHeader = 0
+    let table_matches = u64_in(bytes, 0)? == table.address;
+    // Go 1.18..1.27 runtime/symtab.go: field moduledata.funcnametab.data = 8
+    let names_match = u64_in(bytes, 8)? == table.names.start;
+    (table_matches && names_match).then_some(())
 }

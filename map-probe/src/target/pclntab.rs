@@ -10,10 +10,25 @@ use std::ops::{ControlFlow, Range};
 use super::elf::Image;
 use super::memory::{self, u32_in, u64_in};
 
-/// `abi.Go118PCLnTabMagic` and `abi.Go120PCLnTabMagic`.
+/// Those of 1.18 and 1.19, and of later versions.
+// Go 1.18..1.25 debug/gosym/pclntab.go: const go118magic = 0xffff_fff0
+// Go 1.20..1.25 debug/gosym/pclntab.go: const go120magic = 0xffff_fff1
+// Go 1.26..1.27 internal/abi/symtab.go: const Go118PCLnTabMagic = 0xffff_fff0
+// Go 1.26..1.27 internal/abi/symtab.go: const Go120PCLnTabMagic = 0xffff_fff1
 const MAGICS: [u32; 2] = [0xffff_fff0, 0xffff_fff1];
+// Go 1.18..1.27 runtime/symtab.go: size pcHeader = 72
 const HEADER_LEN: usize = 72;
+/// Where the header says where the parts lie, names first and functions last.
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.funcnameOffset = 32
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.cuOffset = 40
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.filetabOffset = 48
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.pctabOffset = 56
+// Go 1.18..1.27 runtime/symtab.go: field pcHeader.pclnOffset = 64
+const PARTS: [usize; 5] = [32, 40, 48, 56, 64];
 /// The section's name: as usual, and in position-independent programs before Go 1.26.
+// Go 1.18..1.27 cmd/link/internal/ld/elf.go: section .gopclntab
+// Go 1.26..1.27 cmd/link/internal/ld/elf.go: section .gopclntab in PIE
+// Go 1.18..1.25 cmd/link/internal/ld/elf.go: section .data.rel.ro.gopclntab in PIE
 const SECTIONS: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
 /// The table is aligned at least to this.
 const ALIGN: u32 = 8;
@@ -26,6 +41,8 @@ const MAX_LEN: usize = 128 << 20;
 /// The longest name that is given out. Names of generic functions are long.
 const MAX_NAME: usize = 16 << 10;
 /// `_func.nameOff` lies behind `_func.entryOff`.
+// Go 1.18..1.19 runtime/runtime2.go: field _func.nameoff = 4
+// Go 1.20..1.27 runtime/runtime2.go: field _func.nameOff = 4
 const NAME_OFFSET: usize = 4;
 
 /// Where the parts of the table lie.
@@ -77,11 +94,12 @@ impl Header {
         if !MAGICS.contains(&u32_in(bytes, 0)?) || bytes.get(4..8)? != [0, 0, 1, 8] {
             return None;
         }
+        // Go 1.18..1.27 runtime/symtab.go: field pcHeader.nfunc = 8
         let count = u64_in(bytes, 8)?;
-        // funcnameOffset, cuOffset, filetabOffset, pctabOffset, pclnOffset: in this order in the file too.
-        let mut offsets = [0; 5];
-        for (index, offset) in offsets.iter_mut().enumerate() {
-            *offset = u64_in(bytes, 32 + 8 * index)?;
+        // They lie in the file in this order too.
+        let mut offsets = [0; PARTS.len()];
+        for (offset, part) in offsets.iter_mut().zip(PARTS) {
+            *offset = u64_in(bytes, part)?;
         }
         if !offsets.is_sorted()
             || offsets[0] < HEADER_LEN as u64
@@ -127,6 +145,7 @@ impl Functions {
     /// Reads the list; `None` if it is cut off or not in order.
     pub(crate) fn read(image: &Image, header: Header, text: u64) -> Option<Self> {
         // Pairs of 32-bit words, and the end of the last function.
+        // Go 1.18..1.27 runtime/symtab.go: size functab = 8
         let len = header.count * 8 + 4;
         let range = header.functions..header.functions.checked_add(len)?;
         let list = image.region(&range, MAX_LEN)?;

@@ -22,7 +22,7 @@ impl Style {
         }
     }
 
-    pub(super) const fn pick(self, unicode: &'static str, ascii: &'static str) -> &'static str {
+    pub(crate) const fn pick(self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.unicode { unicode } else { ascii }
     }
 
@@ -134,7 +134,7 @@ pub(super) fn columns(text: &str) -> usize {
 }
 
 /// Names come from the target's binary: nothing in them may steer the terminal.
-pub(super) fn printable(text: &str, unicode: bool) -> String {
+pub(crate) fn printable(text: &str, unicode: bool) -> String {
     let shown = |c: char| match c {
         c if c.is_control() => '?',
         // Marks that change the direction of text, or take no column.
@@ -161,7 +161,7 @@ fn shorten_end(text: &str, width: usize, style: Style) -> String {
 }
 
 /// Cuts a name in the middle: both its ends tell names apart.
-pub(super) fn shorten_middle(name: &str, width: usize, style: Style) -> String {
+pub(crate) fn shorten_middle(name: &str, width: usize, style: Style) -> String {
     let name = printable(name, style.unicode);
     let length = columns(&name);
     if length <= width || width < 3 {

@@ -3,12 +3,12 @@
 //! Nothing is wider than [`Style::width`]; type names are cut in the middle.
 
 mod cost;
-mod line;
-mod numbers;
-mod operations;
+pub(crate) mod line;
+pub(crate) mod numbers;
+pub(crate) mod operations;
 mod samples;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use map_probe_common::op::{Class, Op};
 

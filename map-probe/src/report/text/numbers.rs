@@ -1,7 +1,7 @@
 //! Numbers as people read them, never rounded to something that is not true.
 
 /// `1,234,567`.
-pub(super) fn exact(number: u64) -> String {
+pub(crate) fn exact(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub(super) fn exact(number: u64) -> String {
 }
 
 /// `exact`, or `compact` where that takes more than `columns`.
-pub(super) fn exact_in(number: u64, columns: usize) -> String {
+pub(crate) fn exact_in(number: u64, columns: usize) -> String {
     let text = exact(number);
     if text.len() > columns {
         compact(number as f64)
@@ -24,7 +24,7 @@ pub(super) fn exact_in(number: u64, columns: usize) -> String {
 }
 
 /// Three significant digits: `0.25`, `7.5`, `123`, `1.23k`, `45.6M`.
-pub(super) fn compact(number: f64) -> String {
+pub(crate) fn compact(number: f64) -> String {
     let mut scaled = number;
     let mut units = ["", "k", "M", "G", "T", "P", "E"].into_iter();
     let mut unit = units.next().unwrap_or("");
@@ -44,7 +44,7 @@ pub(super) fn compact(number: f64) -> String {
 }
 
 /// A mean depth: two decimals while that fits.
-pub(super) fn mean(depth: f64) -> String {
+pub(crate) fn mean(depth: f64) -> String {
     if depth < 1000.0 {
         format!("{depth:.2}")
     } else {
@@ -53,7 +53,7 @@ pub(super) fn mean(depth: f64) -> String {
 }
 
 /// `12.3%`; `100%` and `0%` only when it is all or nothing.
-pub(super) fn share(part: u64, all: u64) -> String {
+pub(crate) fn share(part: u64, all: u64) -> String {
     if part == 0 {
         return "0%".to_owned();
     }
@@ -71,7 +71,7 @@ pub(super) fn share(part: u64, all: u64) -> String {
 }
 
 /// A share of 1 as a percentage, with at most two significant decimals: `0.95%`, `1%`, `12.3%`.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let decimals = match percent {
         percent if percent < 1.0 => 2,
@@ -90,7 +90,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Seconds, with as many decimals as a window of that length needs: `10.0`, `0.25`, `0.050`.
-pub(super) fn seconds(seconds: f64, window: f64) -> String {
+pub(crate) fn seconds(seconds: f64, window: f64) -> String {
     let decimals = match window {
         window if window < 0.1 => 3,
         window if window < 1.0 => 2,

@@ -134,7 +134,7 @@ fn histogram(depths: &Depths, all: u64, style: Style) -> String {
     text
 }
 
-fn range(bucket: &summary::Bucket, style: Style) -> String {
+pub(crate) fn range(bucket: &summary::Bucket, style: Style) -> String {
     if bucket.from == bucket.to {
         bucket.from.to_string()
     } else {
@@ -143,7 +143,7 @@ fn range(bucket: &summary::Bucket, style: Style) -> String {
 }
 
 /// Any operation at all is worth a mark, and only all of them the whole length.
-fn bar(part: u64, all: u64, length: usize, style: Style) -> String {
+pub(crate) fn bar(part: u64, all: u64, length: usize, style: Style) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     if part == 0 || all == 0 {
         return String::new();

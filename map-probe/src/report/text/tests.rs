@@ -174,7 +174,7 @@ fn colours_do_not_change_what_a_screen_says() {
     );
 }
 
-fn any_report() -> impl Strategy<Value = Report> {
+pub(crate) fn any_report() -> impl Strategy<Value = Report> {
     // A histogram of great depths takes much memory, so most are not.
     let depth = prop_oneof![99 => 0..300_u32, 1 => any::<u32>()];
     let cells = vec((0..CELLS, depth, any::<u64>()), 0..20);

@@ -25,8 +25,8 @@ use headers::{Headers, Segment};
 const BLOCK: usize = 1 << 20;
 
 /// How much of a file is searched at most, all searches together. Of a program that says what it is by its sections
-/// next to nothing is searched, of others its data and constants once.
-const MAX_SCAN: u64 = 4 << 30;
+/// next to nothing is searched, of others its data and constants once; of tables of lines some KiB for each call site.
+const MAX_SEARCH: u64 = 16 << 30;
 
 /// An ELF program for x86-64 whose segments all lie within its file.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Image {
         Ok(Self {
             source,
             headers,
-            searchable: AtomicU64::new(MAX_SCAN),
+            searchable: AtomicU64::new(MAX_SEARCH),
         })
     }
 
@@ -172,6 +172,13 @@ impl Image {
         head.windows(4).any(|bytes| bytes == b"UPX!")
     }
 
+    /// As [`Memory::read`], for reads whose number is up to the file: in all they are bounded.
+    pub(crate) fn search(&self, address: u64, buf: &mut [u8]) -> bool {
+        let left = |searchable: u64| searchable.checked_sub(buf.len() as u64);
+        let within = self.searchable.fetch_update(Relaxed, Relaxed, left);
+        within.is_ok() && self.read(address, buf)
+    }
+
     /// Shows `look` the `window` bytes at every address of a range of one segment
     /// that is a multiple of `step`, until it breaks off with a result.
     pub(crate) fn scan<T>(
@@ -187,10 +194,7 @@ impl Image {
         while at < end {
             let left = usize::try_from(end - at).unwrap_or(usize::MAX);
             let bytes = block.get_mut(..left.min(BLOCK + window))?;
-            let searched = bytes.len() as u64;
-            let spend = |searchable: u64| searchable.checked_sub(searched);
-            let budget = &self.searchable;
-            if budget.fetch_update(Relaxed, Relaxed, spend).is_err() || !self.read(at, bytes) {
+            if !self.search(at, bytes) {
                 return None;
             }
             let windows = bytes.windows(window).enumerate().take(BLOCK);
