@@ -48,12 +48,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         Target::Pid(_) => None,
     };
     let pid = pid(&request.target, command.as_ref());
-    let program = match (&request.sampling, &request.bench) {
-        (None, None) => Program::Walk,
-        (None, Some(_)) => Program::Empty,
-        (Some(_), None) => Program::Sample,
-        (Some(_), Some(_)) => Program::EmptySample,
-    };
+    let program = program(request);
     let mut session = Session::prepare(
         pid,
         program,
@@ -65,11 +60,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     }
     let exit = Exit::of(pid)?;
     // A program that is run in interrupts writes no log.
-    let logged = if program.samples() {
-        0
-    } else {
-        request.verbosity
-    };
+    let logged = u8::from(!program.samples()) * request.verbosity;
     let mut log = KernelLog::of(session.loaded(), logged)?;
     let mut watch = Watch::begin(&mut session, request)?;
     let start = Instant::now();
@@ -169,6 +160,16 @@ impl Watch {
                 session.attach().map(Self::Probes)
             }
         }
+    }
+}
+
+/// Which of the kernel side's programs the command line asks for.
+fn program(request: &Probe) -> Program {
+    match (&request.sampling, &request.bench) {
+        (None, None) => Program::Walk,
+        (None, Some(_)) => Program::Empty,
+        (Some(_), None) => Program::Sample,
+        (Some(_), Some(_)) => Program::EmptySample,
     }
 }
 
