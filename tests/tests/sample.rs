@@ -95,11 +95,12 @@ fn samples_agree(go: Go, variant: Variant) -> Result<()> {
             continue;
         }
         for (depth, spent) in depths {
-            let sampled = hits.get(&(*depth, *depth)).copied().unwrap_or(0);
-            let (sampled, measured) = (share(sampled as f64, samples as f64), share(*spent, time));
+            let at_depth = hits.get(&(*depth, *depth)).copied().unwrap_or(0);
+            let found = share(at_depth as f64, samples as f64);
+            let measured = share(*spent, time);
             ensure!(
-                (sampled - measured).abs() <= TOLERANCE,
-                "{typ}: depth {depth} took {measured:.3} of the time, and {sampled:.3} of {samples} samples"
+                (found - measured).abs() <= TOLERANCE,
+                "{typ}: depth {depth} took {measured:.3} of the time, and {found:.3} of {samples} samples"
             );
         }
     }
