@@ -27,8 +27,9 @@ pub use types::{Equality, MapType, map_type};
 
 /// The most steps one walk takes: one per bucket or group, per key compared, and per 32 bytes of a long key.
 ///
-/// `bpf_loop` allows 8 million; this many keep the longest stop of the target at some milliseconds.
-pub const MAX_STEPS: u32 = 1 << 16;
+/// `bpf_loop` allows 8 million; this many keep the longest stop of the target at some milliseconds,
+/// and a depth within the 16 bits of [`crate::counts::SiteKey`].
+pub const MAX_STEPS: u32 = u16::MAX as u32;
 
 /// Bytes of a [`Search`] in the kernel, where its world has no size: userspace tells the verifier.
 pub const WALK_STATE_BYTES: usize = 208;

@@ -181,6 +181,18 @@ mod tests {
         assert!(libraries.found().is_empty());
     }
 
+    #[test]
+    fn a_pipe_in_place_of_a_mapped_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let pipe = dir.path().join("libapp.so");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).expect("made");
+        let path = pipe.to_str().expect("text");
+        let line = format!("1000-2000 r-xp 00000000 fe:00 4711 {path}");
+        let mapping = Mapping::parse(&line).expect("valid");
+        let libraries = Libraries::of(std::process::id(), 0);
+        assert!(!libraries.is_go(&mapping));
+    }
+
     proptest! {
         #[test]
         fn any_line_ends_in_an_answer(line in ".*") {

@@ -6,6 +6,7 @@ use std::io::Write;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+#[cfg(test)]
 use super::memory::Region;
 use super::types::{TYPE_LEN, kind, tflag};
 

@@ -166,6 +166,8 @@ fn a_file_is_not_searched_without_end() {
     assert!(search() > 0);
     image.searchable.store(100, Relaxed);
     assert_eq!(search(), 0);
+    assert!(!image.search(range.start, &mut [0; 101]));
+    assert!(image.search(range.start, &mut [0; 100]));
 }
 
 proptest! {
