@@ -8,6 +8,7 @@ mod bpftrace;
 mod probe;
 mod profiler;
 mod report;
+mod sample;
 mod start;
 mod stats;
 mod table;
@@ -27,9 +28,10 @@ use table::Row;
 type Bench = fn(rounds: u32) -> Result<Vec<Row>>;
 
 /// All measurements, in the order of the table.
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("trace", trace::rows),
     ("bpftrace", bpftrace::rows),
+    ("sample", sample::rows),
     ("attach", attach::rows),
     ("start", start::rows),
     ("profiler", profiler::rows),
@@ -38,7 +40,7 @@ const BENCHES: [(&str, Bench); 5] = [
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rows to measure: trace, bpftrace, attach, start, profiler [default: all].
+    /// Rows to measure: trace, bpftrace, sample, attach, start, profiler [default: all].
     #[arg(value_name = "NAME", value_parser = BENCHES.map(|(name, _)| name))]
     names: Vec<String>,
 
