@@ -56,6 +56,8 @@ pub struct Layout {
     pub kind: u32,
     /// Type flag that says the map's slots hold pointers to keys.
     pub indirect_key: u32,
+    /// Type flag that says they hold pointers to elements.
+    pub indirect_elem: u32,
 
     // The map's header (`hmap`, `maps.Map`): fields within its first `HEADER_WORDS` words.
     /// Classic `hmap.count`, Swiss `Map.used`.
@@ -86,10 +88,21 @@ pub struct Layout {
     pub keys_offset: Field,
     /// Distance from one key to the next.
     pub key_stride: Field,
+    /// What the offset of the first element in a bucket or group is reckoned from:
+    /// `elems_base` and `elems_times` times this.
+    pub elems_offset: Field,
+    /// Bytes.
+    pub elems_base: u16,
+    /// A factor.
+    pub elems_times: u16,
+    /// Distance from one element to the next.
+    pub elem_stride: Field,
+
+    // A goroutine (`g`).
+    /// Its stack's lowest address; the end of the stack follows as the next word.
+    pub stack: Field,
 
     // Any type (`abi.Type`).
-    /// `Type.Size_`.
-    pub size: Field,
     /// `Type.TFlag`.
     pub tflag: Field,
     /// `Type.Kind_`.
@@ -107,11 +120,12 @@ pub struct Layout {
     /// `itab.Type`.
     pub itab_type: Field,
 }
-shared!(Layout, 96, {
-    kind: u32, indirect_key: u32,
+shared!(Layout, 112, {
+    kind: u32, indirect_key: u32, indirect_elem: u32,
     entries: Field, writing: Field, shift: Field, storage: Field, second: Field, groups: Field,
     writing_mask: u32, same_size_mask: u32,
     key_type: Field, type_flags: Field, unit_size: Field, keys_offset: Field, key_stride: Field,
-    size: Field, tflag: Field, kind_byte: Field, kind_mask: u32, regular_memory: u32,
+    elems_offset: Field, elems_base: u16, elems_times: u16, elem_stride: Field, stack: Field,
+    tflag: Field, kind_byte: Field, kind_mask: u32, regular_memory: u32,
     direct_interface: Field, direct_interface_mask: u32, interface_methods: Field, itab_type: Field,
 });

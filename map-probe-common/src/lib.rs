@@ -19,6 +19,7 @@ pub mod options;
 pub mod quality;
 pub mod sample;
 pub mod site;
+pub mod verify;
 pub mod walk;
 
 pub use layout::{Layout, LayoutKind};

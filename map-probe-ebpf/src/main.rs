@@ -19,6 +19,7 @@ mod scratch;
 mod tables;
 mod types;
 mod values;
+mod verify;
 mod world;
 
 use aya_ebpf::EbpfContext as _;
@@ -39,7 +40,26 @@ use crate::world::Kernel;
 fn map_probe(ctx: ProbeContext) -> u32 {
     scratch::stay_on_the_threads_stack();
     let result = scratch::claim().and_then(|scratch| {
-        let result = operation(&ctx, scratch);
+        let result = operation::<false>(&ctx, scratch);
+        scratch::release(scratch);
+        result
+    });
+    if let Err(cause) = result {
+        count::failed(cause);
+    }
+    0
+}
+
+/// The same, and at a function's returns compares what the runtime found with what the walk found.
+#[uprobe(sleepable)]
+fn map_probe_verify(ctx: ProbeContext) -> u32 {
+    scratch::stay_on_the_threads_stack();
+    if let Some(cookie) = verify::at_return(&ctx) {
+        verify::compare(&ctx, cookie);
+        return 0;
+    }
+    let result = scratch::claim().and_then(|scratch| {
+        let result = operation::<true>(&ctx, scratch);
         scratch::release(scratch);
         result
     });
@@ -69,7 +89,7 @@ fn empty_sample(_ctx: PerfEventContext) -> u32 {
 }
 
 #[inline(always)]
-fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
+fn operation<const VERIFY: bool>(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
     Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
@@ -110,6 +130,9 @@ fn operation(ctx: &ProbeContext, scratch: &mut Scratch) -> Result<(), Cause> {
             let op = values.operation.op;
             count::operation(typ.block, op, outcome, class, depth)?;
             places::count(scratch, typ.block, cell(op, outcome, class) as u32, depth);
+            if VERIFY {
+                verify::expect(ctx, scratch, outcome, class)?;
+            }
             Ok(())
         }
         End::Deferred => pending::put(values.goroutine, values.operation.hash),

@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 
 use map_probe_common::counts::Shape;
 use map_probe_common::quality::Cause;
-use map_probe_common::walk::Search;
+use map_probe_common::walk::{Expected, Search};
 
 use crate::atomic;
 use crate::tables::SCRATCH;
@@ -31,6 +31,8 @@ pub(crate) struct Scratch {
     pub(crate) shape: Shape,
     /// The walk.
     pub(crate) search: MaybeUninit<Search<Kernel>>,
+    /// What the walk said, to be compared when the function returns.
+    pub(crate) expected: Expected,
 }
 
 /// A place that nobody else has.

@@ -10,7 +10,8 @@ use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::sample::{FunctionSamples, MAX_RANGES, ProcessSamples, Sampled};
 use map_probe_common::site::MAX_SITES;
-use map_probe_common::walk::MapType;
+use map_probe_common::verify::{Difference, Verdicts};
+use map_probe_common::walk::{Expected, MapType};
 
 use crate::scratch::{PER_CPU, Scratch};
 
@@ -79,3 +80,23 @@ pub(crate) static PROCESS_SAMPLES: PerCpuArray<ProcessSamples> =
 #[map]
 pub(crate) static FUNCTION_SAMPLES: PerCpuArray<FunctionSamples> =
     PerCpuArray::with_max_entries(MAX_RANGES as u32, 0);
+
+/// Goroutines whose operation has been walked and has not returned. Written here, when verifying.
+#[map]
+pub(crate) static EXPECTED: HashMap<u64, Expected> = HashMap::with_max_entries(1, 0);
+
+/// What came of verifying, by map function. Written here, read by userspace.
+#[map]
+pub(crate) static VERDICTS: PerCpuArray<Verdicts> = PerCpuArray::with_max_entries(1, 0);
+
+/// The first operations on which walk and runtime differed. Written here, read by userspace.
+#[map]
+pub(crate) static DIFFERENCES: Array<Difference> = Array::with_max_entries(1, 0);
+
+/// How many places of `DIFFERENCES` have been given away. Written here.
+#[map]
+pub(crate) static DIFFERENCES_USED: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Where the target's zero values lie. Written by userspace.
+#[map]
+pub(crate) static ZERO: Array<[u64; 2]> = Array::with_max_entries(1, 0);

@@ -5,6 +5,7 @@ mod generate;
 mod help;
 mod record;
 mod values;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::output::{self, Format};
 use crate::sampling::Wanted;
 
 pub use self::generate::{Generate, generate};
+pub use self::verify::{Verify, VerifyFormat};
 
 /// What the user asks for.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub enum Request {
     Probe(Probe),
     /// Print what would be probed in a binary.
     Sites(Sites),
+    /// Compare the walk with the runtime.
+    Verify(Verify),
     /// Print shell completions or the man page.
     Generate(Generate),
     /// `--help` or `--version`: [`clap::Error::print`] it, and be done.
@@ -109,7 +113,7 @@ pub enum SitesFormat {
     long_about = help::ABOUT,
     after_help = "`map-probe --help` explains more: examples, what a report says, what it needs and costs.",
     after_long_help = help::MORE,
-    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe record ... -o <FILE>\n       map-probe sites <BINARY> [--format text|json]",
+    override_usage = "map-probe --pid <PID> [OPTIONS]\n       map-probe [OPTIONS] -- <COMMAND> [ARGS]...\n       map-probe record ... -o <FILE>\n       map-probe verify --pid <PID> [OPTIONS]\n       map-probe sites <BINARY> [--format text|json]",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -124,6 +128,13 @@ struct CommandLine {
 enum Sub {
     /// Print what would be probed in a Go program, without touching a process or needing root
     Sites(Sites),
+    /// Check map-probe on a running program: compare the slots that the runtime returns with those it finds
+    #[command(
+        long_about = verify::ABOUT,
+        after_long_help = verify::MORE,
+        override_usage = "map-probe verify --pid <PID> [OPTIONS]\n       map-probe verify [OPTIONS] -- <COMMAND> [ARGS]..."
+    )]
+    Verify(verify::Options),
     /// Record a profile of map operations by call site for `go tool pprof`
     Record(record::Record),
     /// Print completions of the command line for a shell
@@ -241,6 +252,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     };
     match line.subcommand {
         Some(Sub::Sites(sites)) => Ok(Request::Sites(sites)),
+        Some(Sub::Verify(options)) => options.request().map(Request::Verify),
         Some(Sub::Record(record)) => record.probe().map(Request::Probe),
         Some(Sub::Completions { shell }) => Ok(Request::Generate(Generate::Completions(shell))),
         Some(Sub::Man) => Ok(Request::Generate(Generate::Man)),
@@ -319,14 +331,7 @@ impl Watch {
                 "give --max-overhead off to trace every operation, at about 0.4 to 1 µs each",
             ));
         }
-        let target = match self.pid {
-            Some(pid) => Target::Pid(pid),
-            None if self.command.is_empty() => {
-                return Err(Failure::new(Status::Usage, "no target: nothing to probe was given")
-                    .hint("give a running process with --pid PID, or a command to start after --: map-probe -- COMMAND"));
-            }
-            None => Target::Command(self.command),
-        };
+        let target = target(self.pid, self.command)?;
         Ok(Probe {
             target,
             duration: self.duration,
@@ -339,6 +344,15 @@ impl Watch {
             sampling,
             bench: None,
         })
+    }
+}
+
+fn target(pid: Option<i32>, command: Vec<OsString>) -> Result<Target, Failure> {
+    match pid {
+        Some(pid) => Ok(Target::Pid(pid)),
+        None if command.is_empty() => Err(Failure::new(Status::Usage, "no target: nothing to probe was given")
+            .hint("give a running process with --pid PID, or a command to start after --: map-probe -- COMMAND")),
+        None => Ok(Target::Command(command)),
     }
 }
 
@@ -365,7 +379,9 @@ fn wrong_usage(error: &clap::Error) -> Failure {
         error.kind(),
         ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument
     ) && !message.contains("'-");
-    let hint = if stray && message.contains("'sites'") {
+    let hint = if stray && message.contains("'verify'") {
+        "`verify` comes first: map-probe verify --pid PID".to_owned()
+    } else if stray && message.contains("'sites'") {
         "`sites` goes with no other target or option: map-probe sites BINARY".to_owned()
     } else if stray {
         "a command to start goes after --: map-probe -- COMMAND ARGS...".to_owned()

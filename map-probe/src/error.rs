@@ -23,6 +23,10 @@ pub enum Status {
     NotPermitted = 4,
     /// No such process, or it ended before the probes were in place.
     NoProcess = 5,
+    /// `verify`: the runtime found something else than the walk.
+    Different = 6,
+    /// `verify`: nothing was compared.
+    NothingCompared = 7,
 }
 
 impl From<Status> for ExitCode {

@@ -20,3 +20,4 @@ pub mod sampling;
 pub mod session;
 pub mod sites;
 pub mod target;
+pub mod verify;

@@ -8,7 +8,7 @@ use map_probe::error::{Failure, Status};
 
 fn main() -> ExitCode {
     match perform() {
-        Ok(()) => Status::Done.into(),
+        Ok(status) => status.into(),
         Err(failure) => {
             // If that cannot be said, the exit status still says it.
             let _ = failure.explain(&mut io::stderr());
@@ -17,14 +17,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform() -> Result<(), Failure> {
+fn perform() -> Result<Status, Failure> {
     match cli::parse(std::env::args_os())? {
-        Request::Probe(request) => map_probe::run::run(&request),
-        Request::Sites(request) => map_probe::sites::sites(&request, io::stdout()),
-        Request::Generate(what) => cli::generate(&what, &mut io::stdout()),
+        Request::Probe(request) => map_probe::run::run(&request)?,
+        Request::Verify(request) => return map_probe::verify::verify(&request),
+        Request::Sites(request) => map_probe::sites::sites(&request, io::stdout())?,
+        Request::Generate(what) => cli::generate(&what, &mut io::stdout())?,
         Request::Explain(text) => {
             let _ = text.print();
-            Ok(())
         }
     }
+    Ok(Status::Done)
 }

@@ -65,17 +65,7 @@ impl Emitter {
                 "standard output",
             ));
         };
-        let name = format!("'{}'", path.display());
-        let file = File::create(path).map_err(|error| {
-            let hint = match error.kind() {
-                io::ErrorKind::NotFound => "create the directory first, or give another file with --output",
-                io::ErrorKind::IsADirectory => "give the name of a file, not of a directory, with --output",
-                _ => "give a file that you may write with --output, or leave it out for standard output",
-            };
-            Failure::new(Status::Usage, format!("cannot write the report to {name}"))
-                .caused_by(error)
-                .hint(hint)
-        })?;
+        let (file, name) = create(path)?;
         Ok(Self::new(
             format,
             text::Style::plain(unicode),
@@ -182,6 +172,28 @@ impl Emitter {
     }
 }
 
+/// Opens a report's file; it, and what messages call it.
+pub(crate) fn create(path: &Path) -> Result<(File, String), Failure> {
+    let name = format!("'{}'", path.display());
+    let file = File::create(path).map_err(|error| {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "create the directory first, or give another file with --output"
+            }
+            io::ErrorKind::IsADirectory => {
+                "give the name of a file, not of a directory, with --output"
+            }
+            _ => {
+                "give a file that you may write with --output, or leave it out for standard output"
+            }
+        };
+        Failure::new(Status::Usage, format!("cannot write the report to {name}"))
+            .caused_by(error)
+            .hint(hint)
+    })?;
+    Ok((file, name))
+}
+
 /// Wider lines are harder to read.
 const WIDEST: usize = 100;
 
@@ -224,7 +236,7 @@ fn colour_wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// Whether the locale has characters beyond ASCII; the first variable that is set decides, as in POSIX.
-fn utf8_locale(variable: impl Fn(&str) -> Option<String>) -> bool {
+pub(crate) fn utf8_locale(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| variable(name).filter(|value| !value.is_empty()))

@@ -322,7 +322,7 @@ impl Progress {
 }
 
 /// The line that says: from now on every operation is counted, or the target is sampled.
-fn announce(target: &TargetInfo, rate: Option<Rate>) {
+pub(crate) fn announce(target: &TargetInfo, rate: Option<Rate>) {
     let TargetInfo {
         pid,
         exe,
@@ -361,7 +361,7 @@ fn note_lowered(wanted: Wanted, rate: Rate) {
     }
 }
 
-async fn until(duration: Option<Duration>) {
+pub(crate) async fn until(duration: Option<Duration>) {
     match duration {
         Some(duration) => sleep(duration).await,
         None => pending().await,
@@ -369,7 +369,7 @@ async fn until(duration: Option<Duration>) {
 }
 
 /// What ends a run from outside.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// Ends that would leave a dashboard on the terminal: SIGHUP and SIGQUIT.
@@ -377,7 +377,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new(with_dashboard: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(with_dashboard: bool) -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(failed_to_wait);
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -390,7 +390,7 @@ impl Signals {
         })
     }
 
-    async fn any(&mut self) {
+    pub(crate) async fn any(&mut self) {
         let more = async {
             match &mut self.with_dashboard {
                 None => pending().await,
@@ -409,10 +409,10 @@ impl Signals {
 }
 
 /// The end of the target.
-struct Exit(AsyncFd<OwnedFd>);
+pub(crate) struct Exit(AsyncFd<OwnedFd>);
 
 impl Exit {
-    fn of(pid: u32) -> Result<Self, Failure> {
+    pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
         // SAFETY: a plain system call (pidfd_open, Linux 5.3); its result is a new descriptor or negative.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = i32::try_from(fd).unwrap_or(-1);
@@ -432,14 +432,14 @@ impl Exit {
             .map_err(|error| failed_to_wait(error.into()))
     }
 
-    async fn happens(&self) {
+    pub(crate) async fn happens(&self) {
         if self.0.readable().await.is_err() {
             pending::<()>().await;
         }
     }
 }
 
-fn failed_to_wait(error: io::Error) -> Failure {
+pub(crate) fn failed_to_wait(error: io::Error) -> Failure {
     Failure::new(Status::Internal, "cannot wait for signals and the target")
         .caused_by(error)
         .hint("the system is probably out of file descriptors or memory")

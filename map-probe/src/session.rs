@@ -1,5 +1,7 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+mod verifying;
+
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
@@ -8,12 +10,16 @@ use map_probe_common::counts::Shape;
 use map_probe_common::options::{MAPS, Options, SITES};
 use map_probe_common::sample::{self, ProcessSamples, SAMPLED_STEPS};
 
+pub use verifying::Lie;
+
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{Attached, Counters, Loaded, Names, Placed, Program, Sampler, Tables, samples};
 use crate::report::model::{Counts, Frame, Frames, FunctionRow, Samples, TargetInfo};
 use crate::sampling::{self, Rate, Wanted};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
+
+use verifying::Verifying;
 
 /// Why a plugin's operations are not counted.
 const OTHER_GO_CODE: &str =
@@ -27,6 +33,7 @@ pub struct Session {
     binary: Binary,
     bias: u64,
     planned: Vec<PlannedFunction>,
+    verifying: Option<Verifying>,
     loaded: Loaded,
     counters: Counters,
     /// When probes were first in place.
@@ -58,6 +65,16 @@ impl Session {
         verbosity: u8,
         assumed: Option<AssumedGo>,
     ) -> Result<Self, Failure> {
+        Self::prepare_with(pid, program, verbosity, assumed, None)
+    }
+
+    fn prepare_with(
+        pid: u32,
+        program: Program,
+        verbosity: u8,
+        assumed: Option<AssumedGo>,
+        lie: Option<Lie>,
+    ) -> Result<Self, Failure> {
         let process = Process::open(pid)?;
         let binary = process.binary_assuming(assumed)?;
         let bias = process.load_bias(&binary)?;
@@ -67,20 +84,29 @@ impl Session {
         for (typ, _) in &mut equal {
             *typ = typ.wrapping_add(bias);
         }
+        let verifying = match program {
+            Program::Verify => Some(Verifying::plan(&binary, &planned, bias, process.exe())?),
+            _ => None,
+        };
+        let mut layout = binary.maps().layout;
+        if let Some(lie) = lie {
+            lie.tell(&mut layout);
+        }
         let table = program.samples().then(|| sampling::table(&binary));
         let tables = Tables {
-            layout: binary.maps().layout,
+            layout,
             sites: match &table {
                 Some(table) => at_bias_all(table.sites.iter().copied(), bias),
                 None => at_bias_all(sites(&planned).map(|site| site.site), bias),
             },
             options: Options {
-                count: SITES | MAPS,
+                count: if verifying.is_some() { 0 } else { SITES | MAPS },
                 steps: if program.samples() { SAMPLED_STEPS } else { 0 },
                 ..Options::default()
             },
             equal,
             code: table.as_ref().map_or(Vec::new(), sampling::code),
+            zero: verifying.as_ref().map_or([0; 2], Verifying::zero),
         };
         let sampled = match &table {
             Some(table) => Some(Sampled {
@@ -99,6 +125,7 @@ impl Session {
             binary,
             bias,
             planned,
+            verifying,
             loaded,
             counters: Counters::default(),
             sampled,

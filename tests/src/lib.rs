@@ -10,6 +10,7 @@ pub mod matrix;
 pub mod oracle;
 pub mod pprof;
 pub mod profiler;
+pub mod real;
 pub mod report;
 pub mod target;
 pub mod tmux;

@@ -13,6 +13,7 @@ pub mod hash;
 mod search;
 mod swiss;
 mod types;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::quality::Cause;
 
 pub use search::{Operation, Search};
 pub use types::{Equality, MapType, map_type};
+pub use verify::{Expected, Found, Returned, VERDICTS, Verdict};
 
 /// The most steps one walk takes: one per bucket or group, per key compared, and per 32 bytes of a long key.
 ///
@@ -32,7 +34,7 @@ pub use types::{Equality, MapType, map_type};
 pub const MAX_STEPS: u32 = u16::MAX as u32;
 
 /// Bytes of a [`Search`] in the kernel, where its world has no size: userspace tells the verifier.
-pub const WALK_STATE_BYTES: usize = 208;
+pub const WALK_STATE_BYTES: usize = 224;
 
 /// Types that any bytes are a value of.
 ///

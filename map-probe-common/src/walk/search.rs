@@ -4,6 +4,7 @@ use core::mem::MaybeUninit;
 
 use super::compare::{Comparison, Verdict};
 use super::types::MapType;
+use super::verify::Found;
 use super::{End, Header, MAX_STEPS, World, classic, first_byte, swiss};
 use crate::counts::Shape;
 use crate::layout::LayoutKind;
@@ -281,6 +282,17 @@ impl<W: World> Search<W> {
 }
 
 impl<W: World> Search<W> {
+    /// Where the key was found: of a walk that ended with [`Outcome::Found`].
+    pub fn found(&self) -> Found {
+        let slot = first_byte(self.candidates);
+        let element = u64::from(self.typ.elems_offset) + slot * u64::from(self.typ.elem_stride);
+        Found {
+            tag: self.position.unit.wrapping_add(slot),
+            element: self.position.unit.wrapping_add(element),
+            is_indirect: self.typ.indirect_elem,
+        }
+    }
+
     /// Takes one step; false when the search has ended.
     pub fn step(&mut self) -> bool {
         if self.comparing {

@@ -28,14 +28,20 @@ pub struct MapType {
     pub key_stride: u32,
     /// 1 if slots hold pointers to keys.
     pub indirect_key: u32,
+    /// Offset of the first element in a bucket or group.
+    pub elems_offset: u32,
+    /// From one element to the next.
+    pub elem_stride: u32,
+    /// 1 if slots hold pointers to elements.
+    pub indirect_elem: u32,
     /// Bytes to compare, where the program is empty.
     pub key_bytes: u32,
     /// The steps that compare two keys, if not empty.
     pub key_program: EqualProgram,
 }
-shared!(MapType, 32, {
+shared!(MapType, 44, {
     block: u32, unit_size: u32, keys_offset: u32, key_stride: u32,
-    indirect_key: u32, key_bytes: u32, key_program: EqualProgram,
+    indirect_key: u32, elems_offset: u32, elem_stride: u32, indirect_elem: u32, key_bytes: u32, key_program: EqualProgram,
 });
 
 /// The largest bucket or group there is: Go keeps keys and elements up to 128 bytes in the slot.
@@ -57,8 +63,12 @@ pub fn map_type<W: World>(world: W, typ: u64) -> Result<MapType, Cause> {
     let unit_size = read(layout.unit_size)?;
     let keys_offset = read(layout.keys_offset)?;
     let key_stride = read(layout.key_stride)?;
+    let elems_offset = u64::from(layout.elems_base)
+        .wrapping_add(read(layout.elems_offset)?.wrapping_mul(u64::from(layout.elems_times)));
+    let elem_stride = read(layout.elem_stride)?;
     let flags = read(layout.type_flags)?;
-    if unit_size > MAX_UNIT_SIZE || keys_offset > unit_size || key_stride > unit_size {
+    let offsets = [keys_offset, key_stride, elems_offset, elem_stride];
+    if unit_size > MAX_UNIT_SIZE || offsets.iter().any(|offset| *offset > unit_size) {
         return Err(Cause::Undecidable);
     }
     let (key_bytes, key_program) = match equality(world, key_type)? {
@@ -71,6 +81,9 @@ pub fn map_type<W: World>(world: W, typ: u64) -> Result<MapType, Cause> {
         keys_offset: keys_offset as u32,
         key_stride: key_stride as u32,
         indirect_key: u32::from(flags & u64::from(layout.indirect_key) != 0),
+        elems_offset: elems_offset as u32,
+        elem_stride: elem_stride as u32,
+        indirect_elem: u32::from(flags & u64::from(layout.indirect_elem) != 0),
         key_bytes,
         key_program,
     })
@@ -104,6 +117,8 @@ impl TypeHeader {
     #[inline(always)]
     pub(super) fn equality<W: World>(&self, world: W, typ: u64) -> Result<Equality, Cause> {
         let layout = world.layout();
+        // Go 1.18..1.20 runtime/type.go: field _type.size = 0
+        // Go 1.21..1.27 internal/abi/type.go: field Type.Size_ = 0
         let size = self.0[0];
         let tflag = part(self.0[2], layout.tflag);
         if tflag & u64::from(layout.regular_memory) != 0 || size == 0 {

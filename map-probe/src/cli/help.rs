@@ -19,6 +19,7 @@ Examples:
   map-probe record --pid 4711 --duration 30s -o maps.pb.gz   for go tool pprof
   map-probe --mode sample --pid 4711               shares of CPU time, for 0.3% of it
   map-probe sites ./server                         what would be probed; needs no root
+  map-probe verify --pid 4711                      check for 5 s that map-probe finds what Go finds
 
 How to read a report:
   lookup   hit or miss: the key was there, or not
@@ -55,6 +56,8 @@ Exit status:
   3  the target cannot be probed: no Go program, unknown Go version or map layout, 32-bit
   4  not permitted: a capability is missing, or the kernel is locked down
   5  no such process, or it ended before the probes were in place
+  6  verify: the runtime found another slot than map-probe
+  7  verify: nothing was compared
 
 What it needs:
   Linux 6.6 or later on amd64, and root or the capabilities CAP_BPF and CAP_PERFMON, with

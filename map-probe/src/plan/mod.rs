@@ -10,6 +10,7 @@ mod facts;
 mod flow;
 mod place;
 mod reason;
+pub mod returns;
 pub mod sampling;
 pub mod sites_text;
 mod step;

@@ -17,6 +17,11 @@ use super::{bpf, program};
 use crate::error::Failure;
 use crate::object::OBJECT;
 
+/// Sizes of the tables that only [`Program::Verify`] uses: goroutines with an operation under way, map functions, and
+/// differences that are shown.
+const VERIFY_SIZES: [(&str, usize); 3] =
+    [("EXPECTED", 16384), ("VERDICTS", 64), ("DIFFERENCES", 8)];
+
 /// Combinations of call site, type, cell and depth that are counted; 80 bytes of kernel memory each.
 const SITE_COUNTS: usize = 65_536;
 /// Combinations of map, type, cell and depth that are counted, those used last; 130 bytes of kernel memory each.
@@ -27,6 +32,8 @@ pub(super) const MAP_COUNTS: usize = 16_384;
 pub enum Program {
     /// The one that walks and counts.
     Walk,
+    /// The same, which then compares with what the runtime returns.
+    Verify,
     /// One that does nothing: what a trap costs by itself.
     Empty,
     /// The one that a timer runs: it walks the operation that it meets.
@@ -40,6 +47,7 @@ impl Program {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Walk => "map_probe",
+            Self::Verify => "map_probe_verify",
             Self::Empty => "empty",
             Self::Sample => "map_sample",
             Self::EmptySample => "empty_sample",
@@ -66,6 +74,8 @@ pub struct Tables {
     pub equal: Vec<(u64, Vec<EqualStep>)>,
     /// For programs that sample: which site describes each byte of the map functions.
     pub code: Vec<u64>,
+    /// Only for [`Program::Verify`]: addresses in the target between which the runtime's zero value lies.
+    pub zero: [u64; 2],
 }
 
 /// The kernel side, loaded. Dropping it unloads it.
@@ -93,7 +103,7 @@ impl Loaded {
             ]))
             .map_err(internal)?;
         let asked = |what| tables.options.count & what != 0;
-        let sizes = HashMap::from([
+        let mut sizes = HashMap::from([
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
             (
@@ -105,6 +115,9 @@ impl Loaded {
             ("SITES", tables.sites.len().max(MAX_SITES as usize)),
             ("CODE", code.len().max(1)),
         ]);
+        if program == Program::Verify {
+            sizes.extend(VERIFY_SIZES);
+        }
         let maps = create_maps(&mut object, &sizes)?;
         relocate(&mut object, &maps)?;
 
@@ -123,6 +136,7 @@ impl Loaded {
         })?;
         fill("CODE", &|map| bpf::update(map, &indexes(code.len()), code))?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
+        fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
         let program = program::load(&object, program, verbosity)?;
         // Maps of kinds that aya has no type for (constants) are kept alive by the program.

@@ -12,6 +12,7 @@ mod program;
 mod refusal;
 mod sampler;
 mod samples;
+mod verdicts;
 
 pub use attach::{Attached, Placed};
 pub use command::Held;
@@ -20,3 +21,4 @@ pub use counters::{Counters, Names};
 pub use load::{Loaded, Program, Tables};
 pub use sampler::{Sampler, max_frequency};
 pub use samples::samples;
+pub use verdicts::{Verified, read as read_verdicts};

@@ -2,13 +2,19 @@
 //!
 //! The names and their meaning are bound by the schema's number; fields may be added.
 
+mod verify;
+
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::model::{Cost, Depths, MapRows, Mode, Quality, Report, RowKey, Rows, Samples, SiteRows};
+use super::model::{
+    Cost, Depths, MapRows, Mode, Quality, Report, RowKey, Rows, Samples, SiteRows, TargetInfo,
+};
 use super::summary::{self, Summary};
 use super::words;
+
+pub use self::verify::write_verify;
 
 /// The schema's number.
 pub const SCHEMA: u32 = 1;
@@ -247,9 +253,29 @@ struct Bucket {
     count: u64,
 }
 
+impl<'a> Target<'a> {
+    fn of(target: &'a TargetInfo) -> Self {
+        let not_covered = target.not_covered.iter();
+        Self {
+            pid: target.pid,
+            exe: &target.exe,
+            go: &target.go,
+            assumed_go: target.assumed.as_deref(),
+            untested: target.untested,
+            layout: target.layout,
+            arch: target.arch,
+            functions: Functions {
+                covered: &target.covered,
+                not_covered: not_covered
+                    .map(|(function, reason)| NotCovered { function, reason })
+                    .collect(),
+            },
+        }
+    }
+}
+
 impl<'a> Document<'a> {
     fn of(report: &'a Report) -> Self {
-        let target = &report.target;
         let counts = &report.counts;
         let Quality {
             lost,
@@ -257,26 +283,11 @@ impl<'a> Document<'a> {
             torn,
             truncated,
         } = counts.quality;
-        let not_covered = target.not_covered.iter();
         let by_type = counts.by_type.iter();
         Self {
             schema: SCHEMA,
             r#final: report.is_final,
-            target: Target {
-                pid: target.pid,
-                exe: &target.exe,
-                go: &target.go,
-                assumed_go: target.assumed.as_deref(),
-                untested: target.untested,
-                layout: target.layout,
-                arch: target.arch,
-                functions: Functions {
-                    covered: &target.covered,
-                    not_covered: not_covered
-                        .map(|(function, reason)| NotCovered { function, reason })
-                        .collect(),
-                },
-            },
+            target: Target::of(&report.target),
             window: Window {
                 seconds: report.seconds,
                 attached_seconds: report.attached_seconds,

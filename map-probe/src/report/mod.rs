@@ -12,5 +12,6 @@ pub(crate) mod sample;
 pub mod samples;
 pub mod summary;
 pub mod text;
+pub mod verify;
 pub mod who;
 pub mod words;

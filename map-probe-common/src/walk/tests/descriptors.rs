@@ -55,7 +55,7 @@ impl Target {
                 layout.direct_interface_mask as u8;
         }
         memory.put(typ, &flags);
-        memory.put_field(typ, layout.size, size);
+        memory.put_word(typ, size);
         typ
     }
 

@@ -72,6 +72,9 @@ fn random_type(target: &Target, dice: &mut Dice) -> MapType {
         keys_offset: number(),
         key_stride: number(),
         indirect_key: number() & 1,
+        elems_offset: number(),
+        elem_stride: number(),
+        indirect_elem: number() & 1,
         key_bytes: number(),
         key_program: EqualProgram {
             start: number() & 15,

@@ -4,7 +4,8 @@
 //! make keys and types, `operations` map types and operations;
 //! `classic` and `swiss` hold a textbook search each, which knows nothing of
 //! memory, and compare it with the walk; `compare` does so for keys; `hostile`
-//! walks memory that no Go program ever had.
+//! walks memory that no Go program ever had; `verify` compares a walk with
+//! what the runtime did.
 
 mod bits;
 mod chains;
@@ -21,3 +22,4 @@ mod target;
 mod types;
 mod undecided;
 mod values;
+mod verify;

@@ -31,6 +31,8 @@ pub(super) struct Slots {
     keys_offset: u64,
     key_stride: u64,
     is_indirect: bool,
+    elems_offset: u64,
+    elem_stride: u64,
 }
 
 impl Target {
@@ -40,15 +42,18 @@ impl Target {
         let is_indirect = shape.size() > 128;
         let key_size = if is_indirect { 8 } else { shape.size() as u64 };
         let elem_size = dice.pick(&[0, 1, 8, 24]);
-        let (key_stride, unit_size) = if !self.is_swiss() {
+        let after_keys = 8 + 8 * key_size;
+        let (key_stride, unit_size, elems_offset, elem_stride) = if !self.is_swiss() {
             let slots = 8 * (key_size + elem_size);
-            (key_size, 8 + slots.next_multiple_of(8) + 8)
+            let unit_size = 8 + slots.next_multiple_of(8) + 8;
+            (key_size, unit_size, after_keys, elem_size)
         } else if dice.one_in(2) {
             // GOEXPERIMENT=mapsplitgroup.
-            (key_size, 8 + 8 * (key_size + elem_size))
+            let unit_size = 8 + 8 * (key_size + elem_size);
+            (key_size, unit_size, after_keys, elem_size)
         } else {
             let slot = (key_size + elem_size).next_multiple_of(8);
-            (slot, 8 + 8 * slot)
+            (slot, 8 + 8 * slot, 8 + key_size, slot)
         };
         let layout = self.layout;
         let mut memory = self.memory.borrow_mut();
@@ -65,6 +70,9 @@ impl Target {
         memory.put_field(typ, layout.unit_size, unit_size);
         memory.put_field(typ, layout.keys_offset, 8);
         memory.put_field(typ, layout.key_stride, key_stride);
+        let counted = (elems_offset - u64::from(layout.elems_base)) / u64::from(layout.elems_times);
+        memory.put_field(typ, layout.elems_offset, counted);
+        memory.put_field(typ, layout.elem_stride, elem_stride);
         drop(memory);
         Slots {
             typ,
@@ -72,6 +80,8 @@ impl Target {
             keys_offset: 8,
             key_stride,
             is_indirect,
+            elems_offset,
+            elem_stride,
         }
     }
 
@@ -82,6 +92,8 @@ impl Target {
         assert_eq!(u64::from(typ.keys_offset), slots.keys_offset);
         assert_eq!(u64::from(typ.key_stride), slots.key_stride);
         assert_eq!(typ.indirect_key != 0, slots.is_indirect);
+        assert_eq!(u64::from(typ.elems_offset), slots.elems_offset);
+        assert_eq!(u64::from(typ.elem_stride), slots.elem_stride);
         typ
     }
 

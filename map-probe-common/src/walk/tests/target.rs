@@ -16,6 +16,7 @@ use crate::walk::{End, MAX_STEPS, MapType, Operation, Plain, Search, World, map_
 pub(super) static CLASSIC: Layout = Layout {
     kind: LayoutKind::Classic as u32,
     indirect_key: 1,
+    indirect_elem: 2,
     entries: Field::at(0, 8),
     writing: Field::at(8, 1),
     shift: Field::at(9, 1),
@@ -29,7 +30,11 @@ pub(super) static CLASSIC: Layout = Layout {
     unit_size: Field::at(82, 2),
     keys_offset: Field::constant(8),
     key_stride: Field::at(80, 1),
-    size: Field::at(0, 8),
+    elems_offset: Field::at(80, 1),
+    elems_base: 8,
+    elems_times: 8,
+    elem_stride: Field::at(81, 1),
+    stack: Field::at(0, 8),
     tflag: Field::at(20, 1),
     kind_byte: Field::at(23, 1),
     kind_mask: 0x1f,
@@ -44,6 +49,7 @@ pub(super) static CLASSIC: Layout = Layout {
 pub(super) static SWISS: Layout = Layout {
     kind: LayoutKind::Swiss as u32,
     indirect_key: 4,
+    indirect_elem: 8,
     entries: Field::at(0, 8),
     writing: Field::at(34, 1),
     shift: Field::at(33, 1),
@@ -54,6 +60,10 @@ pub(super) static SWISS: Layout = Layout {
     unit_size: Field::at(80, 8),
     keys_offset: Field::at(88, 8),
     key_stride: Field::at(96, 8),
+    elems_offset: Field::at(104, 8),
+    elems_base: 0,
+    elems_times: 1,
+    elem_stride: Field::at(112, 8),
     direct_interface: Field::at(20, 1),
     ..CLASSIC
 };
@@ -101,7 +111,7 @@ impl Target {
     }
 
     /// Begins to record anew, and to count for what is to happen at the n-th read.
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.reads.borrow_mut().clear();
         self.steps_taken.set(0);
     }
@@ -174,7 +184,7 @@ impl Target {
 
 /// What the walk is given.
 #[derive(Clone, Copy)]
-pub(super) struct Host<'a>(&'a Target);
+pub(super) struct Host<'a>(pub(super) &'a Target);
 
 impl<'a> Host<'a> {
     pub(super) fn of(target: &'a Target) -> Self {

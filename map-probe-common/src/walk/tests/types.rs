@@ -44,7 +44,13 @@ fn target_with(shape: &Shape) -> (Target, u64) {
 
 #[test]
 fn sizes_that_make_no_sense_are_refused() {
-    let fields: [Field; 3] = [SWISS.unit_size, SWISS.keys_offset, SWISS.key_stride];
+    let fields: [Field; 5] = [
+        SWISS.unit_size,
+        SWISS.keys_offset,
+        SWISS.key_stride,
+        SWISS.elems_offset,
+        SWISS.elem_stride,
+    ];
     for field in fields {
         for size in [2065, 1 << 32, (1 << 32) + 8, 1 << 63, u64::MAX] {
             let (target, typ) = target_with(&Shape::Plain(8));
@@ -59,10 +65,7 @@ fn keys_of_four_gigabytes_and_more_are_refused() {
     for size in [1 << 32, 1 << 63, u64::MAX] {
         let (mut target, typ) = target_with(&Shape::Plain(8));
         let key_type = target.type_of(&Shape::Plain(8));
-        target
-            .memory
-            .borrow_mut()
-            .put_field(key_type, SWISS.size, size);
+        target.memory.borrow_mut().put_word(key_type, size);
         assert_eq!(target.map_type(typ), Err(Cause::Undecidable));
     }
 }

@@ -55,7 +55,15 @@ impl Subject {
 
 /// `main.(*Cache).Get cache.go:42`.
 fn site(frame: &Frame) -> String {
-    format!("{} {}", frame.function, place(frame))
+    format!("{} {}", short(&frame.function), place(frame))
+}
+
+/// A function without the directories of its package: `core.(*Store[...]).Get` of `example.org/internal/core.(*Store[...]).Get`.
+fn short(function: &str) -> &str {
+    // Type arguments and receivers may have paths of their own.
+    let package = function.find(['(', '[']).unwrap_or(function.len());
+    let start = function[..package].rfind('/').map_or(0, |slash| slash + 1);
+    &function[start..]
 }
 
 /// `cache.go:42`.
@@ -69,7 +77,7 @@ pub(crate) fn place(frame: &Frame) -> String {
 
 /// `cache.Get < main.serve < main.main`.
 fn stack(frames: &[Frame]) -> String {
-    let functions: Vec<_> = frames.iter().map(|frame| frame.function.as_str()).collect();
+    let functions: Vec<_> = frames.iter().map(|frame| short(&frame.function)).collect();
     functions.join(" < ")
 }
 
@@ -259,5 +267,18 @@ pub(crate) fn related(to: &Subject, row: &Subject) -> bool {
         }
         (Subject::Site(..), Subject::Stack(..)) | (Subject::Stack(..), Subject::Site(..)) => false,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_named_without_the_directories_of_their_packages() {
+        assert_eq!(short("main.(*Cache).Get"), "main.(*Cache).Get");
+        let long = "example.org/shop/internal/core.(*Store[...]).Get";
+        assert_eq!(short(long), "core.(*Store[...]).Get");
+        assert_eq!(short("a.org/b.F[c.org/d.T]"), "b.F[c.org/d.T]");
     }
 }

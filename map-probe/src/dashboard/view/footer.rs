@@ -21,12 +21,18 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
         Span::styled("quality ", Look::faint()),
         Span::styled(quality, style),
     ];
-    let (run, interval) = (state.data().run(), &state.data().interval);
+    let run = state.data().run();
+    // The last interval of a target may be too short to say anything.
+    let now = if state.ended {
+        run
+    } else {
+        &state.data().interval
+    };
     let over = over_bound(run);
     let cost_style = if over { look.bad() } else { Style::new() };
     let cost = vec![
         Span::styled("cost    ", Look::faint()),
-        Span::styled(cost(run, interval, width, look), cost_style),
+        Span::styled(cost(run, now, width, look), cost_style),
     ];
     lines(
         frame,
@@ -93,7 +99,7 @@ fn over_bound(report: &Report) -> bool {
 }
 
 /// What the watching has cost the target so far, and what it takes of the machine now; a part only where there is room.
-fn cost(run: &Report, interval: &Report, width: usize, look: Look) -> String {
+fn cost(run: &Report, now: &Report, width: usize, look: Look) -> String {
     let Some(Cost {
         windows,
         traps,
@@ -113,8 +119,8 @@ fn cost(run: &Report, interval: &Report, width: usize, look: Look) -> String {
         format!(" (bound {})", percent(bound))
     });
     let each = ns_per_trap.map_or(String::new(), |ns| format!(" of {ns:.0} ns"));
-    let now = interval.cost.map_or(0.0, |cost| cost.cpu_seconds);
-    let core = percent(now / interval.seconds.max(0.001));
+    let spent = now.cost.map_or(0.0, |cost| cost.cpu_seconds);
+    let core = percent(spent / now.seconds.max(0.001));
     let mut parts = vec![format!("{slowdown}{bound}")];
     if *traps > 0 {
         parts.push(format!("{} traps{each}", compact(*traps as f64)));

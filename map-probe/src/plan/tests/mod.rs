@@ -2,6 +2,7 @@
 
 mod evacuation;
 mod refusals;
+mod returns;
 mod sampling;
 mod search;
 mod two_ways;
@@ -73,6 +74,7 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
         layout: Layout {
             kind: 2,
             indirect_key: 0,
+            indirect_elem: 0,
             entries: Field::at(0, 8),
             writing: Field::at(WRITING as u16, 1),
             shift: none,
@@ -86,7 +88,11 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
             unit_size: none,
             keys_offset: none,
             key_stride: none,
-            size: none,
+            elems_offset: none,
+            elems_base: 0,
+            elems_times: 0,
+            elem_stride: none,
+            stack: none,
             tflag: none,
             kind_byte: none,
             kind_mask: 0,

@@ -9,6 +9,7 @@ pub(crate) mod operations;
 mod samples;
 #[cfg(test)]
 pub(crate) mod tests;
+mod verify;
 
 use map_probe_common::op::{Class, Op};
 
@@ -19,6 +20,7 @@ use super::model::Report;
 use super::words;
 
 pub use self::line::Style;
+pub use self::verify::verify;
 
 /// The block of one interval.
 #[must_use]

@@ -114,6 +114,9 @@ const LAYOUT: Layout = Layout {
     // Go 1.18..1.20 runtime/type.go: (*maptype).indirectkey has "return mt.flags&1 != 0"
     // Go 1.21..1.25 classic internal/abi/type.go|map_noswiss.go: (*MapType|*OldMapType).IndirectKey has "return mt.Flags&1 != 0"
     indirect_key: 1,
+    // Go 1.18..1.20 runtime/type.go: (*maptype).indirectelem has "return mt.flags&2 != 0"
+    // Go 1.21..1.25 classic internal/abi/type.go|map_noswiss.go: (*MapType|*OldMapType).IndirectElem has "return mt.Flags&2 != 0"
+    indirect_elem: 2,
 
     // The map.
     // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: field hmap.count = 0 (8 bytes)
@@ -150,11 +153,20 @@ const LAYOUT: Layout = Layout {
     // Go 1.18..1.20 runtime/type.go: field maptype.keysize = 80 (1 byte)
     // Go 1.21..1.25 classic internal/abi/type.go|map_noswiss.go: field MapType|OldMapType.KeySize = 80 (1 byte)
     key_stride: Field::at(80, 1),
+    // Behind the keys.
+    // Go 1.18..1.20 runtime/map.go: mapaccess1 has "add(unsafe.Pointer(b), dataOffset+bucketCnt*uintptr(t.keysize)+i*uintptr(t.elemsize))"
+    elems_offset: Field::at(80, 1),
+    elems_base: 8,
+    elems_times: 8,
+    // Go 1.18..1.20 runtime/type.go: field maptype.elemsize = 81 (1 byte)
+    // Go 1.21..1.25 classic internal/abi/type.go|map_noswiss.go: field MapType|OldMapType.ValueSize = 81 (1 byte)
+    elem_stride: Field::at(81, 1),
 
-    // Any type.
-    // Go 1.18..1.20 runtime/type.go: field _type.size = 0 (8 bytes)
-    // Go 1.21..1.25 classic internal/abi/type.go: field Type.Size_ = 0 (8 bytes)
-    size: Field::at(0, 8),
+    // The goroutine.
+    // Go 1.18..1.25 classic runtime/runtime2.go: field g.stack.lo = 0 (8 bytes)
+    stack: Field::at(0, 8),
+
+    // Any type. Its size is the first word.
     // Go 1.18..1.20 runtime/type.go: field _type.tflag = 20 (1 byte)
     // Go 1.21..1.25 classic internal/abi/type.go: field Type.TFlag = 20 (1 byte)
     tflag: Field::at(20, 1),

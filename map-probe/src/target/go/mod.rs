@@ -287,7 +287,13 @@ mod tests {
     fn header_fields_lie_within_the_words_that_are_read() {
         for facts in every() {
             let layout = facts.maps.layout;
-            for field in [layout.writing, layout.shift, layout.storage, layout.second] {
+            for field in [
+                layout.entries,
+                layout.writing,
+                layout.shift,
+                layout.storage,
+                layout.second,
+            ] {
                 let end = usize::from(field.offset + field.width);
                 assert!(end <= map_probe_common::layout::HEADER_WORDS * 8);
             }

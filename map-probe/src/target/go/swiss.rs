@@ -131,6 +131,12 @@ const LAYOUT_BY_SLOT: Layout = Layout {
     // Go 1.24..1.26 swiss internal/abi/map_swiss.go|map.go: field SwissMapType|MapType.SlotSize = 88 (8 bytes)
     // Go 1.24..1.26 swiss internal/runtime/maps/group.go: (*groupReference).key has "groupSlotsOffset + i*typ.SlotSize"
     key_stride: Field::at(88, 8),
+    // Go 1.24..1.26 swiss internal/abi/map_swiss.go|map.go: field SwissMapType|MapType.ElemOff = 96 (8 bytes)
+    // Go 1.24..1.26 swiss internal/runtime/maps/group.go: (*groupReference).elem has "groupSlotsOffset + i*typ.SlotSize + typ.ElemOff"
+    elems_offset: Field::at(96, 8),
+    elems_base: 8,
+    // Go 1.24..1.26 swiss internal/abi/map_swiss.go|map.go: field SwissMapType|MapType.SlotSize = 88 (8 bytes)
+    elem_stride: Field::at(88, 8),
     ..LAYOUT
 };
 
@@ -139,6 +145,8 @@ const LAYOUT: Layout = Layout {
     kind: LayoutKind::Swiss as u32,
     // Go 1.24..1.27 swiss internal/abi/map_swiss.go|map.go: const SwissMapIndirectKey|MapIndirectKey = 4
     indirect_key: 4,
+    // Go 1.24..1.27 swiss internal/abi/map_swiss.go|map.go: const SwissMapIndirectElem|MapIndirectElem = 8
+    indirect_elem: 8,
 
     // The map.
     // Go 1.24..1.27 swiss internal/runtime/maps/map.go: field Map.used = 0 (8 bytes)
@@ -169,10 +177,19 @@ const LAYOUT: Layout = Layout {
     keys_offset: Field::at(88, 8),
     // Go 1.27 internal/abi/map.go: field MapType.KeyStride = 96 (8 bytes)
     key_stride: Field::at(96, 8),
+    // Go 1.27 internal/abi/map.go: field MapType.ElemsOff = 104 (8 bytes)
+    // Go 1.27 internal/runtime/maps/group.go: (*groupReference).elem has "typ.ElemsOff + i*typ.ElemStride"
+    elems_offset: Field::at(104, 8),
+    elems_base: 0,
+    elems_times: 1,
+    // Go 1.27 internal/abi/map.go: field MapType.ElemStride = 112 (8 bytes)
+    elem_stride: Field::at(112, 8),
 
-    // Any type. The kind byte has no other bits than the kind since 1.26.
-    // Go 1.24..1.27 swiss internal/abi/type.go: field Type.Size_ = 0 (8 bytes)
-    size: Field::at(0, 8),
+    // The goroutine.
+    // Go 1.24..1.27 swiss runtime/runtime2.go: field g.stack.lo = 0 (8 bytes)
+    stack: Field::at(0, 8),
+
+    // Any type. Its size is the first word. The kind byte has no other bits than the kind since 1.26.
     // Go 1.24..1.27 swiss internal/abi/type.go: field Type.TFlag = 20 (1 byte)
     tflag: Field::at(20, 1),
     // Go 1.24..1.27 swiss internal/abi/type.go: field Type.Kind_ = 23 (1 byte)
