@@ -17,6 +17,7 @@ pub mod layout;
 pub mod op;
 pub mod options;
 pub mod quality;
+pub mod sample;
 pub mod site;
 pub mod verify;
 pub mod walk;

@@ -21,7 +21,7 @@ pub struct Options {
     pub map: u64,
     /// [`SITES`], [`MAPS`], [`STACKS`], [`MAPS_BY_CALLER`], [`CHOSEN_TYPES`].
     pub count: u32,
-    /// Keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// The most steps that a walk takes, if it is not 0.
+    pub steps: u32,
 }
-shared!(Options, 16, { map: u64, count: u32, reserved: u32 });
+shared!(Options, 16, { map: u64, count: u32, steps: u32 });

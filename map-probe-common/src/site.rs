@@ -17,7 +17,7 @@ pub const MAX_WRAPPERS: usize = 8;
 pub const WRAPPER_LEVELS: usize = 2;
 
 /// A call in a wrapper: the code that does the operation is the wrapper's caller.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Wrapper {
     /// Where that call returns to, in the target; 0 for none.
@@ -89,7 +89,7 @@ pub const PASSES_TOMBSTONE_FIRST: u8 = 2;
 pub const NO_CALLER: u32 = u32::MAX;
 
 /// One probe site, as the kernel side needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct Site {
     /// Where the stack window starts, in bytes above the stack pointer.

@@ -14,6 +14,7 @@ mod count;
 mod opaque;
 mod pending;
 mod places;
+mod sample;
 mod scratch;
 mod stack;
 mod tables;
@@ -23,8 +24,9 @@ mod verify;
 mod window;
 mod world;
 
-use aya_ebpf::macros::uprobe;
-use aya_ebpf::programs::ProbeContext;
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::macros::{perf_event, uprobe};
+use aya_ebpf::programs::{PerfEventContext, ProbeContext};
 use aya_log_ebpf::{debug, info};
 use map_probe_common::op::cell;
 use map_probe_common::quality::Cause;
@@ -77,6 +79,19 @@ fn map_probe_verify(ctx: ProbeContext) -> u32 {
 /// Does nothing: what a trap costs by itself (`cargo xtask bench`).
 #[uprobe(sleepable)]
 fn empty(_ctx: ProbeContext) -> u32 {
+    0
+}
+
+/// The timer of a CPU fired.
+#[perf_event]
+fn map_sample(ctx: PerfEventContext) -> u32 {
+    sample::take(ctx.as_ptr());
+    0
+}
+
+/// Does nothing: what a sample costs by itself (`cargo xtask bench`).
+#[perf_event]
+fn empty_sample(_ctx: PerfEventContext) -> u32 {
     0
 }
 

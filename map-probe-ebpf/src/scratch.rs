@@ -65,6 +65,15 @@ extern "C" fn claim_place() -> u32 {
     PER_CPU
 }
 
+/// The place of a program that nothing of its kind can interrupt, in a table that is its own.
+#[inline(always)]
+pub(crate) fn of_this_cpu() -> Option<&'static mut Scratch> {
+    // SAFETY: the pointer is to a map's value, which nobody else uses meanwhile.
+    SCRATCH
+        .get_ptr_mut(0)
+        .map(|scratch| unsafe { &mut *scratch })
+}
+
 /// Gives it back.
 #[inline(always)]
 pub(crate) fn release(scratch: &mut Scratch) {

@@ -9,6 +9,7 @@ use map_probe_common::Site;
 use map_probe_common::counts::{Block, DeepKey, MapCount, MapKey, SiteKey, Stack};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
+use map_probe_common::sample::{FunctionSamples, MAX_RANGES, ProcessSamples, Sampled};
 use map_probe_common::site::MAX_SITES;
 use map_probe_common::verify::{Difference, Verdicts};
 use map_probe_common::walk::{Expected, MapType};
@@ -88,6 +89,23 @@ pub(crate) static TALLY: Array<Tally> = Array::with_max_entries(1, BPF_F_MMAPABL
 /// Operations counted in windows, `LOG_RECORDS` per CPU: each a `Record`. Written here, read by userspace in its own memory.
 #[map]
 pub(crate) static LOG: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+/// The process that is sampled. Written by userspace.
+#[map]
+pub(crate) static SAMPLED: Array<Sampled> = Array::with_max_entries(1, 0);
+
+/// Which site describes each byte of the map functions, 16 bits each. Written by userspace.
+#[map]
+pub(crate) static CODE: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Samples of the process. Written here, read by userspace.
+#[map]
+pub(crate) static PROCESS_SAMPLES: PerCpuArray<ProcessSamples> =
+    PerCpuArray::with_max_entries(1, 0);
+
+/// Samples of each map function, by its number. Written here, read by userspace.
+#[map]
+pub(crate) static FUNCTION_SAMPLES: PerCpuArray<FunctionSamples> =
+    PerCpuArray::with_max_entries(MAX_RANGES as u32, 0);
 
 /// Goroutines whose operation has been walked and has not returned. Written here, when verifying.
 #[map]

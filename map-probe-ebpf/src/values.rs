@@ -1,5 +1,6 @@
 //! Finds an operation's values at its probe site, in registers and on the stack.
 
+use core::ffi::c_void;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
@@ -48,7 +49,21 @@ impl Values {
         let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
         let site = SITES.get(cookie as u32).ok_or(Cause::UnknownSite)?;
         // SAFETY: a uprobe's context is the registers of the trapped thread.
-        let regs = unsafe { &*ctx.as_ptr().cast::<pt_regs>() };
+        let stack_pointer = unsafe { (*ctx.as_ptr().cast::<pt_regs>()).rsp };
+        Self::at(ctx.as_ptr(), site, stack_pointer, places, into)
+    }
+
+    /// Reads the values that are where `site` says; `ctx` is, or begins with, the registers of the interrupted thread.
+    #[inline(always)]
+    pub(crate) fn at(
+        ctx: *mut c_void,
+        site: &Site,
+        stack_pointer: u64,
+        places: &mut [u64; PLACES],
+        into: &mut MaybeUninit<Self>,
+    ) -> Result<(), Cause> {
+        // SAFETY: the caller's promise.
+        let regs = unsafe { &*ctx.cast::<pt_regs>() };
         let registers = [
             regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi,
             regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
@@ -59,13 +74,13 @@ impl Values {
         let with_caller = options().count & CALLERS != 0;
         let mut words = site.stack_words;
         // Further than is needed, if that can be read: it saves another read for operations by a wrapper.
-        if with_caller && read_window(places, regs.rsp, site, site.wide_words).is_some() {
+        if with_caller && read_window(places, stack_pointer, site, site.wide_words).is_some() {
             words = site.wide_words;
         } else {
-            read_window(places, regs.rsp, site, words).ok_or(Cause::Fault)?;
+            read_window(places, stack_pointer, site, words).ok_or(Cause::Fault)?;
         }
         let caller = if with_caller {
-            caller::of(site, places, words, regs.rsp)
+            caller::of(site, places, words, stack_pointer)
         } else {
             0
         };

@@ -68,7 +68,8 @@ pub(crate) unsafe fn read_into(into: *mut c_void, size: u32, address: u64) -> Op
     if unsafe { bpf_probe_read_user(into, size, from) } == 0 {
         return Some(());
     }
-    // Not in memory yet: this may sleep, as the target itself would have to a moment later.
+    // Not in memory yet: this may sleep, as the target itself would have to a moment later. (In programs that run in an
+    // interrupt userspace has replaced this call by its failure.)
     // SAFETY: as above.
     if unsafe { bpf_copy_from_user(into, size, from) } == 0 {
         Some(())
@@ -109,6 +110,10 @@ impl World for Kernel {
         let callback = again as extern "C" fn(u32, *mut c_void) -> i64;
         // What the callback is given has to be on the stack; the search itself is not.
         let mut search: *mut Search<Self> = search;
+        let limit = match options().steps {
+            0 => limit,
+            most => limit.min(most),
+        };
         // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
             bpf_loop(limit, callback as *mut c_void, (&raw mut search).cast(), 0);

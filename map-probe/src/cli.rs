@@ -21,6 +21,7 @@ use self::who::Who;
 use crate::error::{Failure, Status};
 use crate::output::{self, Format};
 use crate::report::ranked::Ranking;
+use crate::sampling;
 use crate::wanted::Wanted;
 
 pub use self::generate::{Generate, generate};
@@ -66,6 +67,8 @@ pub struct Probe {
     pub wanted: Wanted,
     /// What is shown first, and how much.
     pub ranking: Ranking,
+    /// Whether to sample instead of tracing, and how often.
+    pub sampling: Option<sampling::Wanted>,
     /// For `cargo xtask bench`: what to attach instead of the walk.
     pub bench: Option<Bench>,
 }
@@ -164,6 +167,14 @@ struct Watch {
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     duration: Option<Duration>,
 
+    /// Trace map operations, or sample CPU time: without traps, and with shares of time instead of counts
+    #[arg(long, value_enum, default_value_t = Mode::Trace)]
+    mode: Mode,
+
+    /// With --mode sample: look at each CPU this often, a second [default: as often as costs 0.3% of the target's time]
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..))]
+    frequency: Option<u32>,
+
     /// Bound how much the target is slowed down: a share from 0.1% to 100%; `off` traces every operation
     ///
     /// With a bound, operations are counted in short windows of time, as long and as often as their measured price allows;
@@ -184,6 +195,14 @@ struct Watch {
     /// Start this command and probe it from its first map operation
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Mode {
+    /// Trap every map operation: exact counts
+    Trace,
+    /// Look at what the CPUs do, many times a second: shares of CPU time, at a price that is known beforehand
+    Sample,
 }
 
 /// How a live report looks.
@@ -259,7 +278,13 @@ impl Options {
     fn probe(self) -> Result<Probe, Failure> {
         let format = match self.format {
             // What goes into a file does not depend on the terminal.
-            ReportFormat::Auto if self.output.is_none() && output::is_screen() => Format::Tui,
+            ReportFormat::Auto
+                if self.output.is_none()
+                    && self.watch.mode == Mode::Trace
+                    && output::is_screen() =>
+            {
+                Format::Tui
+            }
             ReportFormat::Auto | ReportFormat::Text => Format::Text,
             ReportFormat::Json => Format::Json,
             ReportFormat::Ndjson => Format::Ndjson,
@@ -285,7 +310,42 @@ impl Options {
 }
 
 impl Watch {
+    fn sampling(&self) -> Result<Option<sampling::Wanted>, Failure> {
+        match (self.mode, self.frequency) {
+            (Mode::Trace, None) => Ok(None),
+            (Mode::Trace, Some(_)) => Err(Failure::new(
+                Status::Usage,
+                "--frequency: tracing sees every operation, and samples nothing",
+            )
+            .hint("add --mode sample, or leave --frequency out")),
+            (Mode::Sample, frequency) => Ok(Some(sampling::Wanted {
+                frequency,
+                share: match self.max_overhead {
+                    MaxOverhead::Off => None,
+                    MaxOverhead::Percent(percent) => Some(percent / 100.0),
+                },
+            })),
+        }
+    }
+
     fn probe(self, format: Format, interval: Duration) -> Result<Probe, Failure> {
+        let sampling = self.sampling()?;
+        let can_sample = matches!(format, Format::Text | Format::Json | Format::Ndjson);
+        if sampling.is_some() && !can_sample {
+            return Err(Failure::new(
+                Status::Usage,
+                "--mode sample: this format is for counts of operations, and samples are none",
+            )
+            .hint("give --format text, json or ndjson"));
+        }
+        let wanted = self.who.wanted();
+        if sampling.is_some() && (wanted.stacks || !wanted.filters().is_empty()) {
+            return Err(Failure::new(
+                Status::Usage,
+                "--mode sample: filters and stacks are for operations, and samples are none",
+            )
+            .hint("leave out --type, --function, --op, --map and --stacks, or trace"));
+        }
         let target = target(self.pid, self.command)?;
         Ok(Probe {
             target,
@@ -294,14 +354,15 @@ impl Watch {
             format,
             output: None,
             json: None,
-            bound: match self.max_overhead {
-                MaxOverhead::Off => None,
-                MaxOverhead::Percent(percent) => Some(percent / 100.0),
+            bound: match (self.max_overhead, sampling) {
+                (MaxOverhead::Percent(percent), None) => Some(percent / 100.0),
+                (MaxOverhead::Off, _) | (_, Some(_)) => None,
             },
             verbosity: self.verbose.min(2),
             assumptions: self.assumptions,
-            wanted: self.who.wanted(),
+            wanted,
             ranking: self.who.ranking(),
+            sampling,
             bench: None,
         })
     }

@@ -17,6 +17,7 @@ pub mod probe;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod sampling;
 pub mod session;
 pub mod sites;
 pub mod target;

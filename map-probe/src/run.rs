@@ -25,6 +25,7 @@ use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::ranked::Ranking;
 use crate::report::words;
+use crate::sampling::{Rate, Wanted};
 use crate::session::Session;
 use crate::watching::{Reading, Watching};
 
@@ -50,9 +51,10 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         Target::Pid(_) => None,
     };
     let pid = pid(&request.target, command.as_ref());
+    let program = program(request);
     let mut session = Session::prepare(
         pid,
-        program(request),
+        program,
         request.verbosity,
         request.assumptions.assume_go,
         &request.wanted,
@@ -61,13 +63,17 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         return bench::attach(&session, rounds);
     }
     let exit = Exit::of(pid)?;
-    let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
-    let mut watching = attach(&session, request)?;
+    // A program that is run in interrupts writes no log.
+    let logged = u8::from(!program.samples()) * request.verbosity;
+    let mut log = KernelLog::of(session.loaded(), logged)?;
+    let mut watching = attach(&mut session, request)?;
     let start = Instant::now();
-    let mut progress = Progress::new(session.info(), SystemTime::now(), request);
-    if let Watching::All(_) = watching {
-        announce(&progress.target);
+    let rate = session.rate();
+    let mut progress = Progress::new(session.info(), rate, SystemTime::now(), request);
+    if !matches!(watching, Watching::Windows(..)) {
+        announce(&progress.target, rate);
     }
+    note_lowered(request.sampling, rate);
     let mut live =
         Live::start(with_dashboard.then(|| progress.whole(&Reading::default(), Duration::ZERO)))?;
     emitter.begin();
@@ -95,7 +101,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
             }
             opened = watching.opens() => {
                 opened?;
-                announce(&progress.target);
+                announce(&progress.target, rate);
                 live.messages()?;
                 continue;
             }
@@ -159,15 +165,21 @@ fn pid(target: &Target, command: Option<&Held>) -> u32 {
     }
 }
 
+/// Which of the kernel side's programs the command line asks for.
 fn program(request: &Probe) -> Program {
-    match (&request.bench, request.bound) {
-        (Some(_), _) => Program::Empty,
-        (None, Some(_)) => Program::Windows,
-        (None, None) => Program::Walk,
+    match (&request.sampling, &request.bench, request.bound) {
+        (Some(_), Some(_), _) => Program::EmptySample,
+        (Some(_), None, _) => Program::Sample,
+        (None, Some(_), _) => Program::Empty,
+        (None, None, Some(_)) => Program::Windows,
+        (None, None, None) => Program::Walk,
     }
 }
 
-fn attach(session: &Session, request: &Probe) -> Result<Watching, Failure> {
+fn attach(session: &mut Session, request: &Probe) -> Result<Watching, Failure> {
+    if let Some(wanted) = request.sampling {
+        return session.sample(wanted).map(Watching::Samples);
+    }
     match (&request.bench, request.bound) {
         (Some(Bench::EmptyAt(address)), _) => {
             session.attach_at_address(*address).map(Watching::All)
@@ -235,6 +247,8 @@ struct Progress {
     target: TargetInfo,
     filters: Vec<(&'static str, String)>,
     ranking: Ranking,
+    /// In sample mode.
+    rate: Option<Rate>,
     started: SystemTime,
     counts: Counts,
     /// What was taken in windows, if there are any.
@@ -246,9 +260,10 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(target: TargetInfo, started: SystemTime, request: &Probe) -> Self {
+    fn new(target: TargetInfo, rate: Option<Rate>, started: SystemTime, request: &Probe) -> Self {
         Self {
             target,
+            rate,
             started,
             filters: request.wanted.filters(),
             ranking: request.ranking,
@@ -269,7 +284,7 @@ impl Progress {
         let seconds = length.as_secs_f64();
         let told = match &mut self.account {
             Some(account) => account.interval(&reading.taken, counts, &reading.names, seconds),
-            None => everything(counts, seconds),
+            None => everything(counts, seconds, self.rate),
         };
         self.cpu = cpu;
         self.counts = reading.counts.clone();
@@ -283,7 +298,7 @@ impl Progress {
         let seconds = until.as_secs_f64();
         let told = match &self.account {
             Some(account) => account.whole(reading.counts.clone(), &reading.names, seconds),
-            None => everything(reading.counts.clone(), seconds),
+            None => everything(reading.counts.clone(), seconds, self.rate),
         };
         self.report(told, (until, until), own::cpu_time(), true)
     }
@@ -308,7 +323,7 @@ impl Progress {
             attached_seconds: told.attached_seconds,
             // Lookups on small maps end before they reach a probe, in every version supported.
             small_counted: false,
-            mode: Mode::Trace,
+            mode: self.rate.map_or(Mode::Trace, |_| Mode::Sample),
             cost: Some(Cost {
                 cpu_seconds: cpu.as_secs_f64(),
                 resident_bytes: own::resident_bytes(),
@@ -319,17 +334,21 @@ impl Progress {
     }
 }
 
-/// What is told of a time in which every operation was traced.
-fn everything(counts: Counts, seconds: f64) -> Told {
-    let missing = counts.quality.missing();
+/// What is told of a time in which every operation was traced, or that was sampled.
+fn everything(counts: Counts, seconds: f64, rate: Option<Rate>) -> Told {
+    let operations = counts.operations.total();
+    let traced = operations.saturating_add(counts.quality.missing());
     Told {
         attached_seconds: seconds,
         cost: Cost {
             windows: 1,
-            traps: counts.operations.total().saturating_add(missing),
-            ns_per_trap: None,
-            slowdown: None,
-            bound: None,
+            traps: counts
+                .samples
+                .as_ref()
+                .map_or(traced, |samples| samples.total),
+            ns_per_trap: rate.and_then(|rate| rate.ns_per_sample),
+            slowdown: rate.and_then(Rate::share),
+            bound: rate.and_then(|rate| rate.bound),
             cpu_seconds: 0.0,
             resident_bytes: 0,
         },
@@ -337,8 +356,8 @@ fn everything(counts: Counts, seconds: f64) -> Told {
     }
 }
 
-/// The line that says: from now on operations are counted.
-pub(crate) fn announce(target: &TargetInfo) {
+/// The line that says: from now on operations are counted, or the target is sampled.
+pub(crate) fn announce(target: &TargetInfo, rate: Option<Rate>) {
     let TargetInfo {
         pid,
         exe,
@@ -349,8 +368,11 @@ pub(crate) fn announce(target: &TargetInfo) {
         covered,
         ..
     } = target;
+    let how = rate.map_or(String::new(), |rate| {
+        format!(", sampled {} times a second", rate.frequency)
+    });
     say(&format!(
-        "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions",
+        "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions{how}",
         covered.len()
     ));
     if let Some(assumed) = assumed {
@@ -358,6 +380,20 @@ pub(crate) fn announce(target: &TargetInfo) {
     }
     if *untested {
         say(&format!("note: {go} is untested: {}", words::UNTESTED));
+    }
+}
+
+/// Says if there will be fewer samples than asked for.
+fn note_lowered(wanted: Option<Wanted>, rate: Option<Rate>) {
+    if let (Some(wanted), Some(rate)) = (wanted, rate)
+        && let (Some(frequency), Some(bound)) = (wanted.frequency, rate.bound)
+        && rate.frequency < frequency
+    {
+        say(&format!(
+            "note: {} samples a second instead of {frequency}: more would cost over {}% (--max-overhead)",
+            rate.frequency,
+            bound * 100.0
+        ));
     }
 }
 

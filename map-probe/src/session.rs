@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use map_probe_common::Site;
 use map_probe_common::counts::Shape;
 use map_probe_common::options::Options;
+use map_probe_common::sample::{self, ProcessSamples, SAMPLED_STEPS};
 use map_probe_common::window::COOKIE_KIND_SHIFT;
 
 pub use verifying::Lie;
@@ -17,10 +18,11 @@ use crate::budget::TypeNames;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{
-    Attached, Calibration, Counters, Loaded, Names, Placed, Program, Tables, WindowMemory,
-    calibrate, internal,
+    Attached, Calibration, Counters, Loaded, Names, Placed, Program, Sampler, Tables, WindowMemory,
+    calibrate, internal, samples,
 };
-use crate::report::model::{Counts, Frame, Frames, TargetInfo};
+use crate::report::model::{Counts, Frame, Frames, FunctionRow, Samples, TargetInfo};
+use crate::sampling::{self, Rate};
 use crate::target::{AssumedGo, Binary, Libraries, Process};
 use crate::wanted::Wanted;
 
@@ -44,6 +46,19 @@ pub struct Session {
     wanted: Wanted,
     /// When probes were first in place.
     start: OnceCell<Instant>,
+    sampled: Option<Sampled>,
+}
+
+/// A target that is sampled.
+#[derive(Debug)]
+struct Sampled {
+    /// What the kernel side is told of it.
+    process: sample::Sampled,
+    /// Its map functions, by number.
+    functions: Vec<&'static str>,
+    rate: Rate,
+    /// What was counted before it began.
+    before: ProcessSamples,
 }
 
 impl Session {
@@ -81,24 +96,39 @@ impl Session {
         }
         let verifying = match program {
             Program::Verify => Some(Verifying::plan(&binary, &planned, bias, process.exe())?),
-            Program::Walk | Program::Windows | Program::Empty => None,
+            _ => None,
         };
         let mut layout = binary.maps().layout;
         if let Some(lie) = lie {
             lie.tell(&mut layout);
         }
+        let table = program.samples().then(|| sampling::table(&binary));
         let tables = Tables {
             layout,
-            sites: sites(&planned)
-                .map(|site| at_bias(site.site, bias))
-                .collect(),
-            // Verifying counts slots, and nothing else.
-            options: match verifying {
-                Some(_) => Options::default(),
-                None => wanted.options(),
+            sites: match &table {
+                Some(table) => at_bias_all(table.sites.iter().copied(), bias),
+                None => at_bias_all(sites(&planned).map(|site| site.site), bias),
+            },
+            options: Options {
+                steps: if program.samples() { SAMPLED_STEPS } else { 0 },
+                // Verifying counts slots, and nothing else.
+                ..match verifying {
+                    Some(_) => Options::default(),
+                    None => wanted.options(),
+                }
             },
             equal,
+            code: table.as_ref().map_or(Vec::new(), sampling::code),
             zero: verifying.as_ref().map_or([0; 2], Verifying::zero),
+        };
+        let sampled = match &table {
+            Some(table) => Some(Sampled {
+                process: sampling::process(pid, &binary, bias, table)?,
+                functions: table.functions.iter().map(|f| f.symbol).collect(),
+                rate: Rate::default(),
+                before: ProcessSamples::default(),
+            }),
+            None => None,
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let loaded = Loaded::new(&tables, program, verbosity)?;
@@ -112,6 +142,7 @@ impl Session {
             loaded,
             counters: Counters::new(wanted.clone(), &tables.sites),
             wanted: wanted.clone(),
+            sampled,
             start: OnceCell::new(),
         })
     }
@@ -194,17 +225,35 @@ impl Session {
         }])
     }
 
-    fn attach_at(&self, placed: &[Placed]) -> Result<Attached, Failure> {
-        if !self.process.is_running() {
+    /// Samples the CPUs, as often as `wanted` allows.
+    ///
+    /// # Errors
+    /// The target ended, or the kernel refuses.
+    pub fn sample(&mut self, wanted: sampling::Wanted) -> Result<Sampler, Failure> {
+        self.check_running()?;
+        let Some(sampled) = &mut self.sampled else {
             return Err(Failure::new(
-                Status::NoProcess,
-                format!(
-                    "process {} ended before the probes were in place",
-                    self.process.pid()
-                ),
-            )
-            .hint("start it under map-probe instead: map-probe -- COMMAND"));
-        }
+                Status::Internal,
+                "the kernel side was not loaded to sample",
+            ));
+        };
+        self.loaded.sample(sampling::ourselves(&sampled.process)?)?;
+        sampled.rate = sampling::rate(&self.loaded, wanted)?;
+        (sampled.before, _) = samples(&self.loaded)?;
+        self.loaded.sample(sampled.process)?;
+        let timers = Sampler::start(&self.loaded, sampled.rate.frequency)?;
+        self.start.get_or_init(Instant::now);
+        Ok(timers)
+    }
+
+    /// How often the target is sampled, if it is.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.sampled.as_ref().map(|sampled| sampled.rate)
+    }
+
+    fn attach_at(&self, placed: &[Placed]) -> Result<Attached, Failure> {
+        self.check_running()?;
         Attached::new(
             self.loaded.program(),
             &self.process.exe_link(),
@@ -214,6 +263,20 @@ impl Session {
         .inspect(|_| {
             self.start.get_or_init(Instant::now);
         })
+    }
+
+    fn check_running(&self) -> Result<(), Failure> {
+        if self.process.is_running() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Status::NoProcess,
+            format!(
+                "process {} ended before the probes were in place",
+                self.process.pid()
+            ),
+        )
+        .hint("start it under map-probe instead: map-probe -- COMMAND"))
     }
 
     fn file_offset(&self, address: u64) -> Result<u64, Failure> {
@@ -238,6 +301,7 @@ impl Session {
             loaded,
             counters,
             libraries,
+            sampled,
             start,
             ..
         } = self;
@@ -248,7 +312,11 @@ impl Session {
             process,
         };
         let now = start.get().map_or(Duration::ZERO, Instant::elapsed);
-        counters.read(loaded, &mut names, now)
+        let mut counts = counters.read(loaded, &mut names, now)?;
+        if let Some(sampled) = sampled {
+            counts.samples = Some(sampled.read(loaded)?);
+        }
+        Ok(counts)
     }
 
     /// The names of types as records of windows have them, as of the last [`Session::read`].
@@ -291,6 +359,26 @@ impl Session {
                 .push((files, "they were not looked at".to_owned()));
         }
         info
+    }
+}
+
+impl Sampled {
+    fn read(&self, loaded: &Loaded) -> Result<Samples, Failure> {
+        let (process, functions) = samples(loaded)?;
+        let rows = self.functions.iter().zip(functions);
+        Ok(Samples {
+            frequency: self.rate.frequency,
+            total: process.total.saturating_sub(self.before.total),
+            kernel: process.kernel.saturating_sub(self.before.kernel),
+            functions: rows
+                .map(|(function, samples)| FunctionRow {
+                    function: (*function).to_owned(),
+                    inside: samples.inside,
+                    below: samples.below,
+                    walked: samples.walked,
+                })
+                .collect(),
+        })
     }
 }
 
@@ -367,6 +455,10 @@ pub fn plan_binary(binary: &Binary) -> Vec<PlannedFunction> {
         binary.stack_bytes(address)
     });
     planned
+}
+
+fn at_bias_all(sites: impl Iterator<Item = Site>, bias: u64) -> Vec<Site> {
+    sites.map(|site| at_bias(site, bias)).collect()
 }
 
 /// A site's addresses of code as they are in the process.

@@ -53,7 +53,7 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = session.attach_to_verify()?;
     let start = Instant::now();
-    run::announce(&session.info());
+    run::announce(&session.info(), None);
     if let Some(command) = &mut command {
         command.release()?;
     }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::budget::{Taken, TypeNames, Watch};
 use crate::error::Failure;
-use crate::probe::Attached;
+use crate::probe::{Attached, Sampler};
 use crate::report::model::Counts;
 use crate::session::{Reattach, Session};
 
@@ -14,6 +14,8 @@ use crate::session::{Reattach, Session};
 pub(crate) enum Watching {
     /// All the time.
     All(#[expect(dead_code, reason = "held until the end")] Attached),
+    /// Not by probes: the CPUs are sampled.
+    Samples(Sampler),
     /// In windows of time; the receiver is told when the first is open.
     Windows(Watch, Option<oneshot::Receiver<Result<(), Failure>>>),
     /// No longer.
@@ -61,15 +63,18 @@ impl Watching {
                 watch.end();
                 Self::Ended(Some(watch))
             }
-            Self::All(_) | Self::Ended(_) => Self::Ended(None),
+            Self::All(_) | Self::Samples(_) | Self::Ended(_) => Self::Ended(None),
         };
     }
 
     /// Reads all counters.
-    pub(crate) fn read(&self, session: &mut Session) -> Result<Reading, Failure> {
+    pub(crate) fn read(&mut self, session: &mut Session) -> Result<Reading, Failure> {
+        if let Self::Samples(sampler) = self {
+            sampler.follow_cpus(session.loaded())?;
+        }
         let taken = match self {
             Self::Windows(watch, _) | Self::Ended(Some(watch)) => watch.take(),
-            Self::All(_) | Self::Ended(None) => Taken::default(),
+            Self::All(_) | Self::Samples(_) | Self::Ended(None) => Taken::default(),
         };
         // After what was taken, so that the types of that are there.
         let counts = session.read()?;

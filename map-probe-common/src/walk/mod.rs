@@ -9,6 +9,7 @@
 
 mod classic;
 mod compare;
+pub mod hash;
 mod search;
 mod swiss;
 mod types;

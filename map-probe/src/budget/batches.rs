@@ -1,7 +1,7 @@
 //! How uncertain an estimate is: from how much windows differ.
 //!
 //! A window is one draw, whatever the number of operations in it: those of one window resemble each other. So variances are
-//! taken over windows (of a ratio by linearisation), gathered into at most [`MOST`] batches of neighbours, so that memory
+//! taken over windows (of a ratio by linearisation), gathered into at most `MOST` batches of neighbours, so that memory
 //! stays bounded. Windows without a pause between them are no draws: nothing is left out. What the cost of a trap may be besides
 //! moves the estimate as a whole: each interval covers those with the least and the most.
 

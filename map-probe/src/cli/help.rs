@@ -18,6 +18,7 @@ Examples:
   map-probe --max-overhead off --format ndjson -- ./server -port 80
                                                    every operation, from the first on
   map-probe record --pid 4711 --duration 30s -o maps.pb.gz   for go tool pprof
+  map-probe --mode sample --pid 4711               shares of CPU time, for 0.3% of it
   map-probe sites ./server                         what would be probed; needs no root
   map-probe verify --pid 4711                      check for 5 s that map-probe finds what Go finds
 
@@ -35,6 +36,14 @@ How to read a report:
            one operation, with the depth of its first search.
   excess   the sum of depth - 1: probes that better hashing or sizing would save
   p99      99% of the operations have this depth or less (p50, p90 and p999 likewise)
+
+Sampling (--mode sample): no traps. A timer looks at each CPU many times a second; where it meets
+  the target in a map operation, that operation is walked from where it stands. The counts of
+  such a report are samples of CPU time, not operations: a slow operation is met more often than
+  a fast one. \"of all\" is the share of the target's CPU time.
+  unknown  inserts and deletes that had done their work, or were growing the map, and keys
+           that Go hashes in parts (floats, interfaces, structs with strings): their function
+           is known and their depth is not
 
 Quality: operations that were seen and yet are in no row. All zero: the counts are exact.
   lost       a table of the kernel side had no room, or a probe fired that it has no site for

@@ -216,3 +216,41 @@ fn the_version_to_assume_is_one_that_is_known() {
         );
     }
 }
+
+#[test]
+fn sampling_takes_a_frequency_or_a_share() {
+    assert_eq!(probe("map-probe --pid 1").sampling, None);
+    let wanted = |line| probe(line).sampling.expect("sampling");
+    let automatic = sampling::Wanted {
+        frequency: None,
+        share: None,
+    };
+    assert_eq!(
+        wanted("map-probe --pid 1 --mode sample --max-overhead off"),
+        automatic
+    );
+    assert_eq!(
+        wanted("map-probe --pid 1 --mode sample --frequency 99 --max-overhead 0.1%"),
+        sampling::Wanted {
+            frequency: Some(99),
+            share: Some(0.001)
+        }
+    );
+}
+
+#[test]
+fn a_frequency_is_for_sampling_and_not_zero() {
+    let story = refused("map-probe --pid 1 --frequency 99");
+    assert!(story.contains("hint: add --mode sample"), "{story}");
+    refused("map-probe --pid 1 --mode sample --frequency 0");
+}
+
+#[test]
+fn samples_are_not_written_where_operations_are_counted() {
+    let story = refused("map-probe --pid 1 --mode sample --format csv");
+    assert!(story.contains("hint: give --format text"), "{story}");
+    assert_eq!(
+        probe("map-probe --pid 1 --mode sample").format,
+        Format::Text
+    );
+}

@@ -17,6 +17,12 @@ pub(super) enum Callee {
     Identity,
     /// Writes nothing through its arguments, which are this many: calls only in builds without inlining.
     Reads(usize),
+    /// Makes the map larger or clears it up, for an insert that then begins its search anew.
+    Grows,
+    /// Touches no map.
+    Harmless,
+    /// Makes room for notes to the garbage collector, at the address that it leaves in R11.
+    WriteBarrier,
     /// Anything else, calls through registers and memory included.
     Other,
 }
@@ -101,6 +107,18 @@ const READ_ONLY: &[(&str, usize)] = &[
     ("runtime.tophash", 1),
 ];
 
+/// Functions that inserts call before they search once more (`runtime/map.go`, `internal/runtime/maps`).
+const GROWS: &[&str] = &[
+    "internal/runtime/maps.(*Map).growToSmall",
+    "internal/runtime/maps.(*Map).growToTable",
+    "internal/runtime/maps.(*table).pruneTombstones",
+    "internal/runtime/maps.(*table).rehash",
+    "runtime.hashGrow",
+];
+
+/// Functions that allocate.
+const HARMLESS: &[&str] = &["runtime.mallocgc", "runtime.newobject"];
+
 impl Callee {
     /// Classifies a function by its name in the binary's own tables.
     pub(super) fn of(name: Option<&str>, grow_work: Option<&str>) -> Self {
@@ -130,6 +148,12 @@ impl Callee {
             Self::Identity
         } else if let Some((_, arguments)) = READ_ONLY.iter().find(|(listed, _)| *listed == name) {
             Self::Reads(*arguments)
+        } else if GROWS.contains(&name) {
+            Self::Grows
+        } else if HARMLESS.contains(&name) {
+            Self::Harmless
+        } else if plain.starts_with("runtime.gcWriteBarrier") {
+            Self::WriteBarrier
         } else {
             Self::Other
         }

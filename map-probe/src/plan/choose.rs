@@ -14,15 +14,14 @@
 //! Paths that end in a panic or throw do not count: such an operation may be counted or not.
 
 use iced_x86::{Formatter, IntelFormatter};
-use map_probe_common::site::{KeyForm, MAX_WRAPPERS, NO_CALLER, Place, Role, Site, Wrapper};
+use map_probe_common::site::{KeyForm, Place, Role};
 
 use super::callee::Callee;
 use super::cfg::{Cfg, Node};
 use super::cost::{self, Kernel};
-use super::effects::RBP;
 use super::facts::Facts;
 use super::flow::Flow;
-use super::place::{NotFound, Places, locate};
+use super::place::{self, NotFound, Places, locate};
 use super::reason::Reason;
 use super::value::State;
 use super::value::Value::{self, Hash, Key, KeyLen, Map, Typ};
@@ -238,43 +237,18 @@ impl Chooser<'_> {
 
     fn site(&self, best: &Candidate, role: Role) -> PlannedSite {
         let node = &self.cfg.nodes[best.index];
-        // The return address lies where the stack pointer was on entry.
-        let state = self.flow.before(best.index);
-        let caller = state
-            .and_then(State::stack_pointer)
-            .and_then(|pointer| u32::try_from(pointer.checked_neg()?).ok());
-        let places = match caller {
-            Some(caller) => best.places.with_caller(caller),
-            None => best.places,
-        };
-        let place = |Place(number)| number;
         PlannedSite {
             address: self.code.address.wrapping_add(node.offset as u64),
             offset: node.offset as u64,
             instruction: printed(node),
             cost: best.cost,
             role,
-            site: Site {
-                stack_offset: places.stack_offset,
-                stack_words: places.stack_words,
-                op: self.function.op as u8,
-                key_form: self.function.key_form as u8,
-                role: role as u8,
-                search: self.function.search,
-                typ: place(places.typ),
-                map: place(places.map),
-                key: place(places.key),
-                key_len: place(places.key_len),
-                hash: place(places.hash),
-                wide_words: places.stack_words,
-                // Where the caller's is saved, just below the return address.
-                has_frame_pointer: state
-                    .is_some_and(|state| state.registers[RBP] == Value::Frame(-8))
-                    .into(),
-                caller_offset: caller.unwrap_or(NO_CALLER),
-                reserved: 0,
-                wrappers: [Wrapper::default(); MAX_WRAPPERS],
-            },
+            site: place::site(
+                self.function,
+                &best.places,
+                self.flow.before(best.index),
+                role,
+            ),
         }
     }
 }

@@ -15,6 +15,9 @@ pub(super) const RSP: usize = 4;
 /// RBP.
 pub(super) const RBP: usize = 5;
 
+/// R11, in which `gcWriteBarrier` leaves its result (`runtime/asm_amd64.s`, since 1.21).
+pub(super) const NOTES: usize = 11;
+
 /// The registers of integer arguments and results in Go's register ABI, in order.
 // Go 1.18..1.27 cmd/compile/abi-internal.md: says "RAX, RBX, RCX, RDI, RSI, R8, R9, R10, R11"
 // Go 1.18..1.27 internal/abi/abi_amd64.go: const IntArgRegs = 9

@@ -1,5 +1,6 @@
 //! What is known beforehand of a function and its Go version's maps, and what memory holds by that.
 
+use map_probe_common::layout::Field;
 use map_probe_common::site::KeyForm;
 
 use super::callee::Callee;
@@ -20,18 +21,21 @@ pub(super) struct Facts {
     seed_width: i32,
     /// Offset and width of the header's field that says it is being written to.
     writing: (i64, i32),
+    /// Offset and width of the header's field that points to the buckets or tables.
+    storage: (i64, i32),
 }
 
 impl Facts {
     pub(super) fn new(function: &MapFunction, maps: &GoMaps) -> Self {
-        let writing = maps.layout.writing;
+        let place = |field: Field| (i64::from(field.offset), i32::from(field.width));
         Self {
             arguments: function.arguments,
             key_form: function.key_form,
             hasher_offset: i64::from(maps.hasher_offset),
             seed_offset: i64::from(maps.seed_offset),
             seed_width: i32::try_from(maps.seed_width).unwrap_or(0),
-            writing: (i64::from(writing.offset), i32::from(writing.width)),
+            writing: place(maps.layout.writing),
+            storage: place(maps.layout.storage),
         }
     }
 
@@ -106,6 +110,12 @@ impl Facts {
     /// Whether an access is one of the header's field that says it is being written to.
     pub(super) fn is_writing(&self, access: &Access, state: &State) -> bool {
         let (offset, width) = self.writing;
+        Self::target(access, state) == Target::Memory(Value::Map, offset) && access.size == width
+    }
+
+    /// Whether an access is one of the header's pointer to the buckets: a map that has none gets its first, empty one.
+    pub(super) fn is_storage(&self, access: &Access, state: &State) -> bool {
+        let (offset, width) = self.storage;
         Self::target(access, state) == Target::Memory(Value::Map, offset) && access.size == width
     }
 

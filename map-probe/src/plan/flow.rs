@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 
+use super::callee::Callee;
 use super::cfg::Cfg;
 use super::effects::{Registers, bit};
 use super::facts::{Facts, Target};
@@ -103,7 +104,8 @@ impl<'a> Flow<'a> {
         self.before[index].as_ref()
     }
 
-    fn after(&self, index: usize) -> Option<State> {
+    /// What is known after an instruction.
+    pub(super) fn after(&self, index: usize) -> Option<State> {
         let mut state = self.before[index].clone()?;
         self.step(index).apply(&mut state);
         // A loop between hashing and a site would be a search or worse.
@@ -161,6 +163,26 @@ impl<'a> Flow<'a> {
         state.changed = false;
         self.step(index).apply(&mut state);
         state.changed
+    }
+
+    /// Whether an insert or delete does its work here, or may: stores to memory that is not its own, and is neither the
+    /// header's flag nor its pointer to the buckets; calls what is not known to leave the map as its user sees it.
+    ///
+    /// What is called through a closure is the type's hasher or equality: map functions have no others.
+    pub(super) fn writes_map(&self, index: usize) -> bool {
+        let node = &self.cfg.nodes[index];
+        let Some(state) = self.before(index) else {
+            return true;
+        };
+        if let Some(callee) = node.callee {
+            return callee == Callee::Other && !node.instruction.is_call_near_indirect();
+        }
+        let mut written = node.effects.memory.iter().filter(|access| access.written);
+        written.any(|access| {
+            matches!(Facts::target(access, state), Target::Memory(to, _) if to != Value::Notes)
+                && !self.facts.is_writing(access, state)
+                && !self.facts.is_storage(access, state)
+        })
     }
 
     /// Whether the map's seed is read here, which only hashing does.

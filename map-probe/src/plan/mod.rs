@@ -11,6 +11,7 @@ mod flow;
 mod place;
 mod reason;
 pub mod returns;
+pub mod sampling;
 pub mod sites_text;
 mod step;
 mod value;

@@ -1,8 +1,9 @@
 //! Where a site finds its values: registers, and one window of the stack.
 
-use map_probe_common::site::{Place, STACK_WORDS};
+use map_probe_common::site::{MAX_WRAPPERS, NO_CALLER, Place, Role, STACK_WORDS, Site, Wrapper};
 
-use super::effects::RSP;
+use super::MapFunction;
+use super::effects::{RBP, RSP};
 use super::facts::Facts;
 use super::value::{State, Value};
 
@@ -135,6 +136,44 @@ fn window(on_stack: &[(Value, Vec<u32>)]) -> Option<(u32, u8, Vec<(Value, u32)>)
             (words <= STACK_WORDS).then_some((start, words as u8, chosen))
         })
         .min_by_key(|&(start, words, _)| (words, start))
+}
+
+/// The site for an operation of `function` whose values are at `places`, where `state` is known.
+pub(super) fn site(
+    function: &MapFunction,
+    places: &Places,
+    state: Option<&State>,
+    role: Role,
+) -> Site {
+    // The return address lies where the stack pointer was on entry.
+    let pointer = state.and_then(State::stack_pointer);
+    let caller = pointer.and_then(|pointer| u32::try_from(pointer.checked_neg()?).ok());
+    let places = match caller {
+        Some(caller) => places.with_caller(caller),
+        None => *places,
+    };
+    let place = |Place(number)| number;
+    Site {
+        stack_offset: places.stack_offset,
+        stack_words: places.stack_words,
+        op: function.op as u8,
+        key_form: function.key_form as u8,
+        role: role as u8,
+        search: function.search,
+        typ: place(places.typ),
+        map: place(places.map),
+        key: place(places.key),
+        key_len: place(places.key_len),
+        hash: place(places.hash),
+        wide_words: places.stack_words,
+        // Where the caller's is saved, just below the return address.
+        has_frame_pointer: state
+            .is_some_and(|state| state.registers[RBP] == Value::Frame(-8))
+            .into(),
+        caller_offset: caller.unwrap_or(NO_CALLER),
+        reserved: 0,
+        wrappers: [Wrapper::default(); MAX_WRAPPERS],
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use iced_x86::{Mnemonic, OpKind, Register};
 
 use super::callee::Callee;
 use super::cfg::Node;
-use super::effects::{Access, RAX, RBP, RSP, bit, number};
+use super::effects::{Access, NOTES, RAX, RBP, RSP, bit, number};
 use super::facts::{Facts, Target};
 use super::value::{Inputs, Slot, State, Value};
 
@@ -280,6 +280,9 @@ impl Step<'_> {
             }
         }
         state.registers[RAX] = result;
+        if callee == Callee::WriteBarrier {
+            state.registers[NOTES] = Value::Notes;
+        }
         state.changed = !hashes;
     }
 }

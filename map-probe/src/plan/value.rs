@@ -25,6 +25,8 @@ pub(super) enum Value {
     Seed,
     /// The key's hash.
     Hash,
+    /// The address of room for notes to the garbage collector.
+    Notes,
     /// Computed from what the [`Inputs`] say.
     Mix(Inputs),
     /// The address so many bytes above the stack pointer on entry.

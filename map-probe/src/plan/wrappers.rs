@@ -4,7 +4,7 @@
 use iced_x86::{Decoder, DecoderOptions};
 use map_probe_common::site::{MAX_WRAPPERS, NO_CALLER, STACK_WORDS, Site, Wrapper};
 
-use super::{Coverage, PlannedFunction};
+use super::{Coverage, MapFunction, PlannedFunction};
 use crate::target::Function;
 
 /// Lets all sites know the wrappers of their function, so that the kernel side can tell whose operation it is.
@@ -20,23 +20,37 @@ pub fn name_callers<'a>(
         let Coverage::Covered(sites) = &mut function.coverage else {
             continue;
         };
-        let wrappers = function.function.wrappers.iter();
-        let wrappers: Vec<_> = wrappers.filter_map(|name| find(name)).collect();
-        let mut callees: Vec<u64> = wrappers.iter().map(|wrapper| wrapper.address).collect();
-        callees.push(function.address);
-        let calls: Vec<_> = wrappers
-            .iter()
-            .flat_map(|wrapper| calls(wrapper, &callees, stack_bytes))
-            .collect();
+        let calls = wrappers(&function.function, function.address, find, stack_bytes);
         for site in sites {
-            let site = &mut site.site;
-            for (to, call) in site.wrappers.iter_mut().zip(&calls) {
-                *to = *call;
-            }
-            let reach = calls.iter().filter_map(|call| words_to(site, call));
-            site.wide_words = reach.fold(site.stack_words, u8::max);
+            set(&mut site.site, &calls);
         }
     }
+}
+
+/// The calls by which the wrappers of a function, which is at `address`, reach it and each other.
+pub(super) fn wrappers<'a>(
+    function: &MapFunction,
+    address: u64,
+    find: &dyn Fn(&str) -> Option<Function<'a>>,
+    stack_bytes: &dyn Fn(u64) -> Option<u32>,
+) -> Vec<Wrapper> {
+    let wrappers = function.wrappers.iter();
+    let wrappers: Vec<_> = wrappers.filter_map(|name| find(name)).collect();
+    let mut callees: Vec<u64> = wrappers.iter().map(|wrapper| wrapper.address).collect();
+    callees.push(address);
+    wrappers
+        .iter()
+        .flat_map(|wrapper| calls(wrapper, &callees, stack_bytes))
+        .collect()
+}
+
+/// Lets a site know the wrappers of its function.
+pub(super) fn set(site: &mut Site, calls: &[Wrapper]) {
+    for (to, call) in site.wrappers.iter_mut().zip(calls) {
+        *to = *call;
+    }
+    let reach = calls.iter().filter_map(|call| words_to(site, call));
+    site.wide_words = reach.fold(site.stack_words, u8::max);
 }
 
 /// How long a site's window has to be to have a wrapper's return address in it; `None` if it cannot be.

@@ -137,8 +137,18 @@ pub(super) fn read_all<K: aya::Pod + Default, V: aya::Pod + Default>(
     }
 }
 
-/// Loads a sleepable program for a `uprobe_multi` link. `log` receives the verifier's words.
+/// What a program is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// Sleepable, for a `uprobe_multi` link.
+    Uprobe,
+    /// For perf events.
+    PerfEvent,
+}
+
+/// Loads a program. `log` receives the verifier's words.
 pub(super) fn load_program(
+    kind: Kind,
     name: &CStr,
     license: &CStr,
     function: &aya_obj::Function,
@@ -149,9 +159,16 @@ pub(super) fn load_program(
     let functions = function.func_info.func_info_bytes();
     // SAFETY: one view of the union is written, and the same one read by the kernel.
     let program = unsafe { &mut attr.__bindgen_anon_3 };
-    program.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
-    program.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
-    program.prog_flags = aya_obj::generated::BPF_F_SLEEPABLE;
+    match kind {
+        Kind::Uprobe => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
+            program.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+            program.prog_flags = aya_obj::generated::BPF_F_SLEEPABLE;
+        }
+        Kind::PerfEvent => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT as u32;
+        }
+    }
     program.insns = address(&function.instructions);
     program.insn_cnt = function.instructions.len() as u32;
     program.license = license.as_ptr() as u64;

@@ -8,6 +8,8 @@ use aya::maps::{Map, MapData};
 use map_probe_common::counts::{Block, FIRST_TYPE_BLOCK};
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
 use map_probe_common::options::{MAPS, Options, SITES, STACKS};
+use map_probe_common::sample::Sampled;
+use map_probe_common::site::MAX_SITES;
 use map_probe_common::window::LOG_RECORDS;
 use map_probe_common::{Layout, Site};
 
@@ -40,6 +42,29 @@ pub enum Program {
     Verify,
     /// One that does nothing: what a trap costs by itself.
     Empty,
+    /// The one that a timer runs: it walks the operation that it meets.
+    Sample,
+    /// One that does nothing either: what a sample costs by itself.
+    EmptySample,
+}
+
+impl Program {
+    /// Its name in the object.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Walk | Self::Windows => "map_probe",
+            Self::Verify => "map_probe_verify",
+            Self::Empty => "empty",
+            Self::Sample => "map_sample",
+            Self::EmptySample => "empty_sample",
+        }
+    }
+
+    /// Whether a timer runs it, and not a trap.
+    #[must_use]
+    pub const fn samples(self) -> bool {
+        matches!(self, Self::Sample | Self::EmptySample)
+    }
 }
 
 /// What userspace tells the kernel side of a target.
@@ -53,6 +78,8 @@ pub struct Tables {
     pub options: Options,
     /// How its composite types compare, by address in the target.
     pub equal: Vec<(u64, Vec<EqualStep>)>,
+    /// For programs that sample: which site describes each byte of the map functions.
+    pub code: Vec<u64>,
     /// Only for [`Program::Verify`]: addresses in the target between which the runtime's zero value lies.
     pub zero: [u64; 2],
 }
@@ -76,6 +103,7 @@ impl Loaded {
         let (steps, programs) = equality(&tables.equal);
         let mut object = aya_obj::Object::parse(OBJECT).map_err(internal)?;
         let level = [log_level(verbosity)];
+        let code = &tables.code;
         object
             .patch_map_data(HashMap::from([
                 ("AYA_LOG_LEVEL", (&level[..], true)),
@@ -98,6 +126,8 @@ impl Loaded {
             ("BY_STACK", if asked(STACKS) { SITE_COUNTS } else { 1 }),
             ("UNWANTED", blocks),
             ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
+            ("SITES", tables.sites.len().max(MAX_SITES as usize)),
+            ("CODE", code.len().max(1)),
         ]);
         if program == Program::Verify {
             sizes.extend(VERIFY_SIZES);
@@ -118,6 +148,7 @@ impl Loaded {
         fill("EQUAL_STEPS", &|map| {
             bpf::update(map, &indexes(steps.len()), &steps)
         })?;
+        fill("CODE", &|map| bpf::update(map, &indexes(code.len()), code))?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
         fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
@@ -149,6 +180,18 @@ impl Loaded {
     #[must_use]
     pub fn empty(&self) -> Option<BorrowedFd<'_>> {
         self.empty.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Says which process is to be sampled.
+    ///
+    /// # Errors
+    /// The kernel does not take it.
+    pub fn sample(&self, process: Sampled) -> Result<(), Failure> {
+        let map = self.maps.get("SAMPLED");
+        let Some(Map::Array(data)) = map else {
+            return Err(internal(Missing("SAMPLED".to_owned())));
+        };
+        bpf::update(data.fd().as_fd(), &[0_u32], &[process]).map_err(internal)
     }
 
     /// Reads a hash table of the kernel side.

@@ -10,6 +10,8 @@ mod load;
 mod maps;
 mod program;
 mod refusal;
+mod sampler;
+mod samples;
 mod trap_cost;
 mod verdicts;
 mod window;
@@ -21,6 +23,8 @@ pub use counters::{Counters, Names};
 pub(crate) use refusal::internal;
 
 pub use load::{Loaded, Program, Tables};
+pub use sampler::{Sampler, max_frequency};
+pub use samples::samples;
 pub use trap_cost::{Calibration, calibrate};
 pub use verdicts::{Verified, read as read_verdicts};
 pub use window::WindowMemory;

@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use aya_obj::btf::BtfKind;
+use aya_obj::generated::{BPF_ALU64, BPF_CALL, BPF_JMP, BPF_K, BPF_MOV, bpf_func_id, bpf_insn};
 use map_probe_common::walk::WALK_STATE_BYTES;
 
-use super::bpf;
+use super::bpf::{self, Kind};
 use super::btf::{Linkage, Types};
 use super::load::Program;
 use super::refusal::{Missing, internal, not_permitted, too_old};
@@ -25,11 +26,12 @@ pub(super) fn load(
     program: Program,
     verbosity: u8,
 ) -> Result<OwnedFd, Failure> {
-    let name = match program {
-        Program::Walk | Program::Windows => "map_probe",
-        Program::Verify => "map_probe_verify",
-        Program::Empty => "empty",
+    let kind = if program.samples() {
+        Kind::PerfEvent
+    } else {
+        Kind::Uprobe
     };
+    let name = program.name();
     let missing = || internal(Missing(name.to_owned()));
     let found = object.programs.get(name).ok_or_else(missing)?;
     let mut function = object
@@ -37,15 +39,41 @@ pub(super) fn load(
         .get(&found.function_key())
         .ok_or_else(missing)?
         .clone();
+    if program.samples() {
+        let instructions = &mut function.instructions;
+        instructions.iter_mut().for_each(fail_instead_of_sleeping);
+    }
     let btf = describe_functions(object, &mut function);
     let btf =
         bpf::load_btf(&btf).map_err(|error| not_permitted("load its type information", error))?;
     let name = CString::new(name).map_err(internal)?;
-    bpf::load_program(&name, &found.license, &function, btf.as_fd(), &mut []).map_err(|error| {
-        let mut log = vec![0; VERIFIER_LOG_BYTES];
-        let _ = bpf::load_program(&name, &found.license, &function, btf.as_fd(), &mut log);
-        refused_by_verifier(&log, verbosity, error)
-    })
+    bpf::load_program(kind, &name, &found.license, &function, btf.as_fd(), &mut []).map_err(
+        |error| {
+            let mut log = vec![0; VERIFIER_LOG_BYTES];
+            let _ = bpf::load_program(
+                kind,
+                &name,
+                &found.license,
+                &function,
+                btf.as_fd(),
+                &mut log,
+            );
+            refused_by_verifier(&log, verbosity, error)
+        },
+    )
+}
+
+/// Replaces a call that may sleep by its failure: a timer's program cannot wait for a page to be brought in. (That it
+/// never gets to the call is not enough: since Linux 6.15 the verifier looks at all of a global function's calls.)
+fn fail_instead_of_sleeping(instruction: &mut bpf_insn) {
+    const CALL: u8 = (BPF_JMP | BPF_CALL) as u8;
+    const MOVE_CONSTANT: u8 = (BPF_ALU64 | BPF_MOV | BPF_K) as u8;
+    // A helper's call has no source register; its result, and the move's, is in register 0.
+    let sleeps = bpf_func_id::BPF_FUNC_copy_from_user as i32;
+    if instruction.code == CALL && instruction.src_reg() == 0 && instruction.imm == sleeps {
+        instruction.code = MOVE_CONSTANT;
+        instruction.imm = -libc::EFAULT;
+    }
 }
 
 /// Replaces the object's type information by the little that the kernel asks for: which functions the program

@@ -7,6 +7,7 @@ use map_probe_common::op::{Class, Op, Outcome};
 use map_probe_common::quality::{ALL, CAUSES, Cause};
 
 use super::estimates::Estimates;
+use super::samples::Samples;
 use super::who;
 
 /// Exact counts by depth: `depth -> operations`. Depths start at 1.
@@ -178,6 +179,8 @@ pub struct Counts {
     pub quality: Quality,
     /// Where only the operations of windows of time were seen: what that says of all of them.
     pub estimates: Option<Estimates>,
+    /// Where the counts are of samples: all that were taken.
+    pub samples: Option<Samples>,
 }
 
 impl Counts {
@@ -244,6 +247,10 @@ impl Counts {
             // Of an interval by itself.
             estimates: None,
             quality: self.quality.since(&earlier.quality),
+            samples: self.samples.as_ref().map(|samples| match &earlier.samples {
+                Some(earlier) => samples.since(earlier),
+                None => samples.clone(),
+            }),
             by_type: Self::of_types(types, Quality::default()).by_type,
             by_map: who::maps_since(&self.by_map, &earlier.by_map, &operations),
             by_site: who::sites_since(&self.by_site, &earlier.by_site),

@@ -10,8 +10,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::model::{
-    Cost, Depths, Estimate, Estimates, MapRows, Mode, Quality, Report, RowKey, Rows, SiteRows,
-    TargetInfo,
+    Cost, Depths, Estimate, Estimates, MapRows, Mode, Quality, Report, RowKey, Rows, Samples,
+    SiteRows, TargetInfo,
 };
 use super::summary::{self, Summary};
 use super::words;
@@ -49,6 +49,8 @@ struct Document<'a> {
     filter: BTreeMap<&'static str, &'a str>,
     window: Window,
     quality: QualityFields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<SampleFields<'a>>,
     operations: Vec<Row>,
     by_type: Vec<OfType<'a>>,
     by_map: Vec<OfMap<'a>>,
@@ -94,7 +96,35 @@ struct Window {
     #[serde(skip_serializing_if = "Option::is_none")]
     windows: Option<u64>,
     mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency: Option<u32>,
     small_counted: bool,
+}
+
+/// Samples of CPU time, in sample mode: all counts of the report are of such samples.
+#[derive(Serialize)]
+struct SampleFields<'a> {
+    /// All that met the process: its CPU time.
+    total: u64,
+    /// Those in the kernel.
+    in_kernel: u64,
+    /// Those in the code of map functions.
+    in_map_functions: u64,
+    /// Those in functions that map functions called.
+    in_callees: u64,
+    /// Those of both whose operation was walked: they are in the rows.
+    walked: u64,
+    /// The others of both.
+    depth_unknown: u64,
+    by_function: Vec<OfFunction<'a>>,
+}
+
+#[derive(Serialize)]
+struct OfFunction<'a> {
+    function: &'a str,
+    samples: u64,
+    in_callees: u64,
+    walked: u64,
 }
 
 /// What the watching cost. Shares are of 1; `null`: not known.
@@ -310,6 +340,7 @@ impl<'a> Document<'a> {
                     Mode::Trace => "trace",
                     Mode::Sample => "sample",
                 },
+                frequency: counts.samples.as_ref().map(|samples| samples.frequency),
                 small_counted: report.small_counted,
             },
             quality: QualityFields {
@@ -319,6 +350,7 @@ impl<'a> Document<'a> {
                 torn,
                 truncated,
             },
+            samples: counts.samples.as_ref().map(samples),
             operations: rows(&counts.operations, counts.estimates.as_ref()),
             by_type: by_type
                 .map(|of_type| OfType {
@@ -356,6 +388,26 @@ fn cost_fields(cost: Cost, report: &Report) -> CostFields {
             cpu_seconds,
             resident_bytes,
         },
+    }
+}
+
+fn samples(samples: &Samples) -> SampleFields<'_> {
+    let by_function = samples.met().into_iter();
+    SampleFields {
+        total: samples.total,
+        in_kernel: samples.kernel,
+        in_map_functions: samples.in_map_functions(),
+        in_callees: samples.in_callees(),
+        walked: samples.walked(),
+        depth_unknown: samples.depth_unknown(),
+        by_function: by_function
+            .map(|row| OfFunction {
+                function: &row.function,
+                samples: row.total(),
+                in_callees: row.below,
+                walked: row.walked,
+            })
+            .collect(),
     }
 }
 

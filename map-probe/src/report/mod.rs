@@ -11,6 +11,7 @@ pub mod pprof;
 pub mod ranked;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod samples;
 pub mod summary;
 pub mod text;
 pub mod verify;

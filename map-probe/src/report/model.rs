@@ -8,6 +8,7 @@ pub use super::counts::{
     Counts, Depths, Frame, Frames, MapRows, MapSize, Quality, RowKey, Rows, SiteRows, TypeRows,
 };
 pub use super::estimates::{Estimate, Estimates, Range};
+pub use super::samples::{FunctionRow, Samples};
 
 /// The target as a report names it.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use map_probe_common::counts::Shape;
 
+use super::aes;
 use super::buildinfo::BuildInfo;
 use super::directory;
 use super::elf::Image;
@@ -19,6 +20,7 @@ use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
 use super::types::Namer;
 use super::{Function, GoMaps, GoVersion, buildid};
+use crate::plan::sampling::MAYBE_FRAMELESS;
 
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
 const MAX_CODE: usize = 1 << 20;
@@ -84,10 +86,12 @@ impl Binary {
         })?;
         let damaged = || image.damaged("Go's function table (pclntab) makes no sense");
         let functions = Functions::read(&image, table, module.text.start).ok_or_else(damaged)?;
-        let wanted = facts.maps.functions.iter().flat_map(|function| {
+        let maps = facts.maps.functions.iter().chain(facts.maps.also_sampled);
+        let wanted = maps.flat_map(|function| {
             let wrappers = function.wrappers.iter().copied();
             wrappers.chain([function.symbol])
         });
+        let wanted = wanted.chain(MAYBE_FRAMELESS).chain(aes::functions());
         let places = functions
             .find(&image, wanted.chain([RUNTIME_FUNCTION]))
             .ok_or_else(damaged)?;
@@ -151,8 +155,8 @@ impl Binary {
         &self.facts.maps
     }
 
-    /// One of the map functions ([`GoMaps::functions`]) or their wrappers with its code; `None` if
-    /// the program does not have it.
+    /// One of the map functions ([`GoMaps::functions`], [`GoMaps::also_sampled`]), their wrappers or those that they
+    /// call ([`MAYBE_FRAMELESS`]) with its code; `None` if the program does not have it.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<Function<'_>> {
         let (address, code) = self.code.get(name)?;

@@ -2,6 +2,7 @@
 //!
 //! Everything here is read from an untrusted file or process: bounded, checked, never a panic.
 
+mod aes;
 mod binary;
 mod buildid;
 mod buildinfo;
@@ -22,6 +23,7 @@ mod process;
 mod testing;
 mod types;
 
+pub use aes::AesHash;
 pub use binary::Binary;
 pub use buildinfo::BuildInfo;
 pub use equal::EqualSteps;
@@ -83,6 +85,8 @@ pub struct GoMaps {
     pub seed_width: u32,
     /// The functions that count every operation exactly once.
     pub functions: &'static [crate::plan::MapFunction],
+    /// Functions that carry out a part of an operation of those: for samples, which meet it there.
+    pub also_sampled: &'static [crate::plan::MapFunction],
 }
 
 /// One function of the target's binary.

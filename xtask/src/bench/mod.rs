@@ -9,6 +9,7 @@ mod budget;
 mod probe;
 mod profiler;
 mod report;
+mod sample;
 mod start;
 mod stats;
 mod table;
@@ -28,10 +29,11 @@ use table::Row;
 type Bench = fn(rounds: u32) -> Result<Vec<Row>>;
 
 /// All measurements, in the order of the table.
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("trace", trace::rows),
     ("bpftrace", bpftrace::rows),
     ("budget", budget::rows),
+    ("sample", sample::rows),
     ("attach", attach::rows),
     ("start", start::rows),
     ("profiler", profiler::rows),
@@ -40,7 +42,7 @@ const BENCHES: [(&str, Bench); 6] = [
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rows to measure: trace, bpftrace, budget, attach, start, profiler [default: all].
+    /// Rows to measure: trace, bpftrace, budget, sample, attach, start, profiler [default: all].
     #[arg(value_name = "NAME", value_parser = BENCHES.map(|(name, _)| name))]
     names: Vec<String>,
 

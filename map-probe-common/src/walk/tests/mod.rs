@@ -13,6 +13,7 @@ mod classic;
 mod compare;
 mod descriptors;
 mod dice;
+mod hash;
 mod hostile;
 mod image;
 mod operations;

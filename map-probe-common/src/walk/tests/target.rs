@@ -186,6 +186,12 @@ impl Target {
 #[derive(Clone, Copy)]
 pub(super) struct Host<'a>(pub(super) &'a Target);
 
+impl<'a> Host<'a> {
+    pub(super) fn of(target: &'a Target) -> Self {
+        Self(target)
+    }
+}
+
 impl World for Host<'_> {
     fn read<T: Plain>(self, address: u64) -> Option<T> {
         let bytes = self.0.read_bytes(address, size_of::<T>())?;

@@ -3,6 +3,7 @@
 mod evacuation;
 mod refusals;
 mod returns;
+mod sampling;
 mod search;
 mod two_ways;
 
@@ -105,6 +106,7 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
         seed_offset: SEED as u32,
         seed_width: 8,
         functions: function,
+        also_sampled: &[],
     }
 }
 

@@ -3,7 +3,7 @@
 use super::line::{Ink, Style, paragraph};
 use super::numbers::{compact, exact, percent};
 use super::plural;
-use crate::report::model::{Cost, Report};
+use crate::report::model::{Cost, Mode, Report};
 
 /// What it cost the target, and what it cost beside; nothing if that is not known.
 pub(super) fn cost(report: &Report, style: Style) -> String {
@@ -36,6 +36,9 @@ fn attached(report: &Report, cost: Cost) -> String {
     let each = cost.ns_per_trap.map_or(String::new(), |ns| {
         format!(" of {} ns", compact(ns.round()))
     });
+    if report.mode == Mode::Sample {
+        return format!("no probes, no traps: {} samples{each}", exact(cost.traps));
+    }
     format!("{time}: {} traps{each}", exact(cost.traps))
 }
 

@@ -6,6 +6,7 @@ mod cost;
 pub(crate) mod line;
 pub(crate) mod numbers;
 pub(crate) mod operations;
+mod samples;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
@@ -60,15 +61,24 @@ fn block(report: &Report, window: &str, rule: &str, style: Style) -> String {
         }
     }
     text.push('\n');
-    text + &filter(report, style) + &small(report, style) + &quality(report, style)
+    text += &filter(report, style);
+    match &report.counts.samples {
+        Some(samples) => text + &samples::samples(report, samples, style),
+        None => text + &small(report, style) + &quality(report, style),
+    }
 }
 
 /// When, whom, how much, how fast; a rule to the end of the line.
 fn header(report: &Report, window: &str, rule: &str, style: Style) -> String {
-    let operations = report.counts.operations.total();
-    let rate = report
-        .per_second(operations)
-        .map_or("-".to_owned(), compact);
+    let (what, how_often) = if let Some(samples) = &report.counts.samples {
+        let frequency = format!("{} Hz ", samples.frequency);
+        (plural(samples.total, "sample"), frequency)
+    } else {
+        let operations = report.counts.operations.total();
+        let rate = report.per_second(operations);
+        let rate = rate.map_or("-".to_owned(), compact);
+        (plural(operations, "operation"), format!("{rate}/s "))
+    };
     let dot = format!(" {} ", style.pick("·", "|"));
     let name = report.target.exe.rsplit('/').next().unwrap_or_default();
     let line = Line::new(style)
@@ -78,9 +88,9 @@ fn header(report: &Report, window: &str, rule: &str, style: Style) -> String {
         .push(Ink::Strong, &shorten_middle(name, 20, style))
         .push(Ink::Faint, &format!(" ({})", report.target.pid))
         .push(Ink::Faint, &dot)
-        .push(Ink::Strong, &plural(operations, "operation"))
+        .push(Ink::Strong, &what)
         .push(Ink::Faint, &dot)
-        .push(Ink::Strong, &format!("{rate}/s "));
+        .push(Ink::Strong, &how_often);
     let rest = rule.repeat(line.left());
     line.push(Ink::Faint, &rest).end()
 }

@@ -5,7 +5,7 @@ use map_probe_common::op::Class;
 use super::line::{Ink, Line, Style, columns, paragraph};
 use super::numbers::{compact, exact, exact_in, mean, share};
 use crate::report::counts::Depths;
-use crate::report::model::{Estimate, Range, Report};
+use crate::report::model::{Estimate, Mode, Range, Report, RowKey};
 use crate::report::summary::{self, Summary};
 use crate::report::words;
 
@@ -18,21 +18,20 @@ pub(super) const INDENT: usize = 2;
 
 /// All operations on tables, with their histograms.
 pub(super) fn operations(report: &Report, style: Style) -> String {
+    let words = Words::of(report);
     let mut rows = report.counts.operations.of(Class::Table).peekable();
     if rows.peek().is_none() {
         let none = Line::new(style).blank(INDENT);
-        return none
-            .push(Ink::Faint, "no operations on tables in this time")
-            .end();
+        return none.push(Ink::Faint, words.nothing).end();
     }
     let name = style
         .width
         .saturating_sub(INDENT + COUNT + RATE + MEAN + 3 * DEPTH);
     let mut text = Line::new(style)
         .blank(INDENT)
-        .left_in(Ink::Faint, name, "operations on tables")
-        .right(Ink::Faint, COUNT, "count")
-        .right(Ink::Faint, RATE, "per s")
+        .left_in(Ink::Faint, name, words.operations)
+        .right(Ink::Faint, COUNT, words.count)
+        .right(Ink::Faint, RATE, words.rate)
         .right(Ink::Faint, MEAN, "depth mean")
         .right(Ink::Faint, DEPTH, "p50")
         .right(Ink::Faint, DEPTH, "p99")
@@ -47,9 +46,7 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
             text.push('\n');
         }
         let kind = format!("{} {}", words::op(op), words::outcome(op, outcome));
-        let rate = report
-            .row_per_second(row, summary.count)
-            .map_or("-".to_owned(), compact);
+        let rate = rate(report, row, summary.count);
         text += &Line::new(style)
             .blank(INDENT)
             .left_in(Ink::Strong, name, &kind)
@@ -67,6 +64,43 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
         text += &histogram(depths, summary.count, style);
     }
     text
+}
+
+/// What a report of operations and one of samples call the same columns.
+pub(super) struct Words {
+    operations: &'static str,
+    nothing: &'static str,
+    pub(super) count: &'static str,
+    rate: &'static str,
+}
+
+impl Words {
+    pub(super) const fn of(report: &Report) -> Self {
+        match report.mode {
+            Mode::Trace => Self {
+                operations: "operations on tables",
+                nothing: "no operations on tables in this time",
+                count: "count",
+                rate: "per s",
+            },
+            Mode::Sample => Self {
+                operations: "CPU time in tables",
+                nothing: "no sample met an operation on a table in this time",
+                count: "samples",
+                rate: "of all",
+            },
+        }
+    }
+}
+
+/// Operations per second, or a share of the CPU time.
+fn rate(report: &Report, row: RowKey, count: u64) -> String {
+    match &report.counts.samples {
+        Some(samples) => share(count, samples.total),
+        None => report
+            .row_per_second(row, count)
+            .map_or("-".to_owned(), compact),
+    }
 }
 
 /// Between which depths the numbers of a row lie, where not all of its operations were seen.

@@ -4,7 +4,7 @@ use map_probe_common::op::Class;
 
 use super::line::{Ink, Line, Style, shorten_middle};
 use super::numbers::{exact, exact_in, mean};
-use super::operations::{COUNT, DEPTH, INDENT, MEAN, depth};
+use super::operations::{COUNT, DEPTH, INDENT, MEAN, Words, depth};
 use crate::report::counts::{Frame, MapRows, Rows, SiteRows};
 use crate::report::model::Report;
 use crate::report::ranked::Sort;
@@ -172,7 +172,7 @@ fn table<'a>(
     let mut text = Line::new(style)
         .blank(INDENT)
         .left_in(Ink::Faint, name, title)
-        .right(Ink::Faint, COUNT, "count")
+        .right(Ink::Faint, COUNT, Words::of(report).count)
         .right(Ink::Faint, MEAN, "depth mean")
         .right(Ink::Faint, DEPTH, "p99")
         .right(Ink::Faint, DEPTH, "max")

@@ -105,6 +105,7 @@ const MAPS: GoMaps = GoMaps {
     // Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: width hmap.hash0 = 4
     seed_width: 4,
     functions: &FUNCTIONS,
+    also_sampled: &[],
 };
 
 /// The offsets, the same in all of these versions.

@@ -111,6 +111,7 @@ const MAPS: GoMaps = GoMaps {
     // Go 1.24..1.27 swiss internal/runtime/maps/map.go: width Map.seed = 8
     seed_width: 8,
     functions: &FUNCTIONS,
+    also_sampled: &PARTS,
 };
 
 /// The maps of Go 1.26, and nearly those of 1.24 and 1.25.
@@ -314,6 +315,42 @@ const fn with_wrappers(function: MapFunction, wrappers: &'static [&'static str])
     MapFunction {
         wrappers,
         ..function
+    }
+}
+
+/// What `(*Map).Delete` calls with the hash, in which nearly all of a delete's time passes (table.go, map.go, 1.24 to
+/// 1.27): `(*table).Delete(typ, m, hash, key)` and `(*Map).deleteSmall(typ, hash, key)`.
+const PARTS: [MapFunction; 2] = [
+    part_of_delete(
+        "internal/runtime/maps.(*table).Delete",
+        Arguments {
+            typ: 1,
+            map: 2,
+            key: 4,
+        },
+    ),
+    part_of_delete(
+        "internal/runtime/maps.(*Map).deleteSmall",
+        Arguments {
+            map: 0,
+            typ: 1,
+            key: 3,
+        },
+    ),
+];
+
+const fn part_of_delete(symbol: &'static str, arguments: Arguments) -> MapFunction {
+    MapFunction {
+        symbol,
+        arguments,
+        wrappers: &[
+            "internal/runtime/maps.(*Map).Delete",
+            "runtime.mapdelete",
+            "runtime.mapdelete_fast32",
+            "runtime.mapdelete_fast64",
+            "runtime.mapdelete_faststr",
+        ],
+        ..DELETE
     }
 }
 

@@ -1,0 +1,174 @@
+//! Samples CPU time: one timer per CPU that runs the program, whatever the CPU does then.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use aya_obj::generated::{
+    PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, perf_event_attr, perf_sw_ids, perf_type_id,
+};
+
+use super::load::Loaded;
+use super::refusal::{internal, not_permitted};
+use crate::error::{Failure, Status};
+
+/// The most samples a second that the kernel allows (`kernel.perf_event_max_sample_rate`).
+const MAX_RATE: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
+const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
+const ONLINE: &str = "/sys/devices/system/cpu/online";
+/// Its value as the kernel sets it at first.
+const USUAL_MAX_RATE: u32 = 100_000;
+/// More CPUs no Linux has (`CONFIG_NR_CPUS`).
+const MAX_CPUS: u32 = 8192;
+const CLOSE_ON_EXEC: libc::c_ulong = 8;
+
+/// Timers in place. Dropping it takes them away; no program runs any more then.
+#[derive(Debug)]
+pub struct Sampler {
+    frequency: u32,
+    /// By CPU.
+    timers: BTreeMap<u32, OwnedFd>,
+}
+
+impl Sampler {
+    /// Samples all CPUs that are online, `frequency` times a second.
+    ///
+    /// # Errors
+    /// Not permitted, or more often than the kernel allows.
+    pub fn start(loaded: &Loaded, frequency: u32) -> Result<Self, Failure> {
+        let mut sampler = Self {
+            frequency,
+            timers: BTreeMap::new(),
+        };
+        sampler.follow_cpus(loaded)?;
+        if sampler.timers.is_empty() {
+            return Err(Failure::new(Status::Internal, "no CPU could be sampled")
+                .hint("please report it, with the contents of /sys/devices/system/cpu/online"));
+        }
+        Ok(sampler)
+    }
+
+    /// Samples CPUs that came online since, and forgets those that went offline.
+    ///
+    /// # Errors
+    /// As [`Sampler::start`].
+    pub fn follow_cpus(&mut self, loaded: &Loaded) -> Result<(), Failure> {
+        let online = fs::read_to_string(ONLINE).map_err(internal)?;
+        let online = cpus(&online);
+        self.timers.retain(|cpu, _| online.contains(cpu));
+        for cpu in online {
+            if self.timers.contains_key(&cpu) {
+                continue;
+            }
+            match timer(loaded, cpu, self.frequency) {
+                Ok(timer) => {
+                    self.timers.insert(cpu, timer);
+                }
+                // It went offline meanwhile.
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+                Err(error) => return Err(refused(error, self.frequency)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The most samples a second that this kernel allows.
+#[must_use]
+pub fn max_frequency() -> u32 {
+    fs::read_to_string(MAX_RATE)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(USUAL_MAX_RATE)
+}
+
+fn refused(error: io::Error, frequency: u32) -> Failure {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            let level = fs::read_to_string(PARANOID).unwrap_or_default();
+            Failure::new(Status::NotPermitted, "map-probe may not sample the CPUs")
+                .caused_by(error)
+                .hint(format!(
+                    "run it as root (sudo), or give it the capability CAP_PERFMON: setcap \
+                     cap_bpf,cap_perfmon,cap_sys_ptrace+ep $(which map-probe); {PARANOID} is {}",
+                    level.trim()
+                ))
+        }
+        Some(libc::EINVAL) => Failure::new(
+            Status::Usage,
+            format!("this kernel refuses {frequency} samples a second"),
+        )
+        .caused_by(error)
+        .hint(format!("{MAX_RATE} has the most that it allows")),
+        _ => not_permitted("sample the CPUs", error),
+    }
+}
+
+/// A timer on one CPU, running.
+fn timer(loaded: &Loaded, cpu: u32, frequency: u32) -> io::Result<OwnedFd> {
+    // SAFETY: zeroes are valid for a C struct of integers.
+    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
+    attr.type_ = perf_type_id::PERF_TYPE_SOFTWARE as u32;
+    attr.config = perf_sw_ids::PERF_COUNT_SW_CPU_CLOCK as u64;
+    attr.size = mem::size_of_val(&attr) as u32;
+    attr.__bindgen_anon_1.sample_freq = u64::from(frequency);
+    attr.set_freq(1);
+    attr.set_disabled(1);
+    attr.set_exclude_idle(1);
+    // SAFETY: `attr` is as large as it says; the result is a new descriptor or negative.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attr,
+            -1,
+            cpu.cast_signed(),
+            -1,
+            CLOSE_ON_EXEC,
+        )
+    };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new, and nobody else has it.
+    let timer = unsafe { OwnedFd::from_raw_fd(fd) };
+    control(
+        &timer,
+        PERF_EVENT_IOC_SET_BPF,
+        loaded.program.as_fd().as_raw_fd(),
+    )?;
+    control(&timer, PERF_EVENT_IOC_ENABLE, 0)?;
+    Ok(timer)
+}
+
+fn control(timer: &OwnedFd, request: u32, argument: i32) -> io::Result<()> {
+    // SAFETY: these requests take a number.
+    if unsafe { libc::ioctl(timer.as_raw_fd(), u64::from(request), argument) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The CPUs of a list like `0-3,6`.
+fn cpus(list: &str) -> Vec<u32> {
+    let ranges = list.trim().split(',').filter_map(|range| {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        Some(from.parse().ok()?..=to.parse::<u32>().ok()?.min(MAX_CPUS))
+    });
+    ranges.flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus_are_numbers_and_ranges() {
+        assert_eq!(cpus("0-3,6\n"), [0, 1, 2, 3, 6]);
+        assert_eq!(cpus("0"), [0]);
+        assert_eq!(cpus("\n"), [0_u32; 0]);
+        assert_eq!(cpus("x,2"), [2]);
+    }
+}

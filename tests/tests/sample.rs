@@ -1,0 +1,191 @@
+//! `--mode sample`: shares of CPU time, compared with what the target measures itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::go::{self, Go, Variant};
+use map_probe_tests::kernel;
+use map_probe_tests::profiler::{self, Profiler};
+use map_probe_tests::report::{Kind, Report};
+use map_probe_tests::target::Target;
+use serde_json::Value;
+
+/// By how much a share may differ from the measured one. The bench demands 2 points, of more samples on a machine that
+/// does nothing else; a walk with a wrong hash or at a wrong place would be off by tens.
+const TOLERANCE: f64 = 0.12;
+/// So many samples are there at least, on however busy a machine.
+const ENOUGH: u64 = 300;
+
+/// Nanoseconds by depth, as the target measured them, by type.
+type Truth = BTreeMap<String, BTreeMap<u64, f64>>;
+
+fn parse(line: &str) -> Result<Truth> {
+    let types: Value = serde_json::from_str(line)?;
+    let mut truth = Truth::new();
+    for of_type in types.as_array().context("no list of types")? {
+        let name = of_type["type"].as_str().context("no type")?;
+        let depths = of_type["depths"].as_object().context("no depths")?;
+        let depths = depths
+            .iter()
+            .map(|(depth, time)| Ok((depth.parse()?, time.as_f64().context("no time")?)));
+        truth.insert(name.to_owned(), depths.collect::<Result<_>>()?);
+    }
+    Ok(truth)
+}
+
+fn share(part: f64, all: f64) -> f64 {
+    if all > 0.0 { part / all } else { 0.0 }
+}
+
+/// Samples lookups of keys whose depths the target knows, and compares.
+fn samples_agree(go: Go, variant: Variant) -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let binary = go::fixture("oracle", go, variant)?;
+    let mut target = Target::start(&binary, &["-shares", "4s"])?;
+    let more = ["--mode", "sample", "--frequency", "1999"];
+    let profiler = Profiler::attach(&target.pid(), "json", &more)?;
+    target.begin()?;
+    target.wait_done()?;
+    profiler.interrupt()?;
+    let report = Report::parse(&profiler.finish()?.success()?.stdout)?;
+    let truth = parse(&target.last_line()?)?;
+
+    ensure!(report.json["window"]["mode"] == "sample", "not sampled");
+    ensure!(
+        report.number("window/frequency")? == 1999,
+        "another frequency"
+    );
+    let total = report.number("samples/total")?;
+    let met = report.number("samples/in_map_functions")? + report.number("samples/in_callees")?;
+    let walked = report.number("samples/walked")?;
+    ensure!(total >= met && met >= walked, "{}", report.json["samples"]);
+    ensure!(walked >= ENOUGH, "{walked} samples walked");
+    ensure!(walked * 20 >= met * 19, "{walked} walked of {met} met");
+    for cause in ["lost", "faults", "torn", "truncated"] {
+        ensure!(report.number(&format!("quality/{cause}"))? == 0, "{cause}");
+    }
+    for (typ, depths) in &truth {
+        let rows = report
+            .by_type
+            .get(&Some(typ.clone()))
+            .with_context(|| format!("{typ} was not met"))?;
+        let lookups = |outcome: &str| {
+            let kind = Kind {
+                op: "lookup".to_owned(),
+                outcome: outcome.to_owned(),
+                class: "table".to_owned(),
+            };
+            rows.get(&kind).cloned().unwrap_or_default()
+        };
+        // All keys are there: a walk that does not find one went astray.
+        ensure!(lookups("miss").is_empty(), "misses of {typ}");
+        let hits = lookups("hit");
+        let samples: u64 = hits.values().sum();
+        let time: f64 = depths.values().sum();
+        for &(depth, _) in hits.keys() {
+            ensure!(
+                depths.contains_key(&depth),
+                "{typ}: no key has depth {depth}"
+            );
+        }
+        if samples < ENOUGH {
+            continue;
+        }
+        for (depth, spent) in depths {
+            let at_depth = hits.get(&(*depth, *depth)).copied().unwrap_or(0);
+            let found = share(at_depth as f64, samples as f64);
+            let measured = share(*spent, time);
+            ensure!(
+                (found - measured).abs() <= TOLERANCE,
+                "{typ}: depth {depth} took {measured:.3} of the time, and {found:.3} of {samples} samples"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn depths_take_the_shares_of_time_that_go_1_21_measures() -> Result<()> {
+    samples_agree(Go::V1_21, Variant::Plain)
+}
+
+#[test]
+fn depths_take_the_shares_of_time_that_go_1_23_measures() -> Result<()> {
+    samples_agree(Go::V1_23, Variant::Stripped)
+}
+
+#[test]
+fn depths_take_the_shares_of_time_that_go_1_24_measures() -> Result<()> {
+    samples_agree(Go::V1_24, Variant::Plain)
+}
+
+#[test]
+fn depths_take_the_shares_of_time_that_go_1_27_measures() -> Result<()> {
+    samples_agree(Go::V1_27, Variant::PieStripped)
+}
+
+#[test]
+fn a_target_that_is_sampled_counts_what_it_would_have_counted() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let mut target = Target::waiting(Go::V1_27, &["-n", "300"])?;
+    let more = ["--mode", "sample", "--frequency", "9999"];
+    let profiler = Profiler::attach(&target.pid(), "json", &more)?;
+    target.begin()?;
+    target.wait_done()?;
+    profiler.interrupt()?;
+    let report = Report::parse(&profiler.finish()?.success()?.stdout)?;
+    // The oracle compares every operation's outcome with its own account, and gives up on any mismatch.
+    target.finish()?;
+    ensure!(report.number("samples/walked")? > 0, "nothing was walked");
+    Ok(())
+}
+
+#[test]
+fn more_samples_than_the_kernel_allows_are_wrong_usage() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let target = Target::waiting(Go::V1_27, &["-workload", "small"])?;
+    profiler::run(&[
+        "--mode",
+        "sample",
+        "--frequency",
+        "4000000000",
+        "--max-overhead",
+        "off",
+        "--pid",
+        &target.pid(),
+    ])?
+    .refused(&[2])
+}
+
+#[test]
+fn a_duration_ends_a_sampled_run_too() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let mut target = Target::waiting(Go::V1_27, &["-workload", "small"])?;
+    let ended = profiler::run(&[
+        "--mode",
+        "sample",
+        "--format",
+        "json",
+        "--duration",
+        "300ms",
+        "--pid",
+        &target.pid(),
+    ])?
+    .success()?;
+    ensure!(
+        Report::parse(&ended.stdout)?.is_final,
+        "not the final report"
+    );
+    std::thread::sleep(Duration::from_millis(10));
+    ensure!(target.is_alive()?, "the target ended");
+    Ok(())
+}

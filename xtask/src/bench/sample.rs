@@ -1,0 +1,178 @@
+//! What samples cost the target, and whether their shares by depth are those of its time.
+
+use super::probe::Probe;
+use super::stats::{Series, ratio};
+use super::table::{Row, Unit};
+use super::target::Target;
+use crate::process::{run as run_command, say};
+use crate::{tools, workspace};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// One measurement of a slowdown so small: long.
+const LONG: Duration = Duration::from_secs(10);
+/// One at so many samples that each of them counts.
+const SHORT: Duration = Duration::from_secs(2);
+/// How often to sample to see what one costs.
+const OFTEN: &str = "9999";
+/// How long lookups are sampled, to have shares within a fraction of a point.
+const SHARES: &str = "20s";
+const SHARES_FREQUENCY: &str = "4999";
+
+/// Slowdown, cost and shares with each version of Go. All CPUs are sampled alike, so that what the target's one thread
+/// feels, all threads of a target would.
+pub(super) fn rows(rounds: u32) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for version in tools::BENCH_GO_VERSIONS {
+        say(&format!("sample, Go {version}"));
+        let binary = super::build_target(version)?;
+        let mut target = Target::start(&binary)?;
+        rows.push(slowdown(version, &mut target, rounds)?);
+        rows.push(cost(version, &mut target, rounds)?);
+        rows.push(shares(version)?);
+    }
+    Ok(rows)
+}
+
+/// Nanoseconds per lookup while map-probe samples like this.
+fn sampled(target: &mut Target, window: Duration, more: &[&str]) -> Result<f64> {
+    let args = [&["--mode", "sample", "--format", "json"], more].concat();
+    let probe = Probe::attach(target.pid(), &args)?;
+    let measured = target.measure("lookup", window)?;
+    probe.detach()?;
+    Ok(measured)
+}
+
+/// At the frequency that map-probe takes by itself.
+fn slowdown(version: &str, target: &mut Target, rounds: u32) -> Result<Row> {
+    let mut percent = Series::default();
+    for _ in 0..rounds {
+        let without = target.measure("lookup", LONG)?;
+        let with = sampled(target, LONG, &[])?;
+        percent.push((with / without - 1.0) * 100.0);
+    }
+    let name = format!("sample, Go {version}: slowdown of a map-bound target");
+    Ok(Row::new(name, Unit::Percent, percent).limit(0.3))
+}
+
+/// Over a program that does nothing.
+fn cost(version: &str, target: &mut Target, rounds: u32) -> Result<Row> {
+    let mut ratios = Series::default();
+    for _ in 0..rounds {
+        let base = target.measure("lookup", SHORT)?;
+        let full = sampled(target, SHORT, &["--frequency", OFTEN])?;
+        let empty = sampled(target, SHORT, &["--frequency", OFTEN, "--bench-empty"])?;
+        if let Some(ratio) = ratio(base, empty, full) {
+            ratios.push(ratio);
+        }
+    }
+    let name = format!("sample, Go {version}: cost of a sample / of one with an empty program");
+    Ok(Row::new(name, Unit::Ratio, ratios).limit(1.2))
+}
+
+/// Shares by depth, as the target measures them and as samples have them: the largest difference of all map types.
+fn shares(version: &str) -> Result<Row> {
+    let binary = workspace::work()
+        .join("bench")
+        .join(format!("oracle-go{version}"));
+    let source = workspace::root().join("tests/fixtures/oracle");
+    run_command(&mut tools::go_build(&tools::go(version)?, &source, &binary))?;
+    let mut target = Command::new(&binary)
+        .args(["-wait", "-shares", SHARES])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut input = target.stdin.take().context("no standard input")?;
+    let mut lines = BufReader::new(target.stdout.take().context("no output")?).lines();
+    let mut line = || {
+        lines
+            .next()
+            .context("the target ended")?
+            .context("its output")
+    };
+    line()?;
+    let directory = tempfile::tempdir()?;
+    let output = directory.path().join("report.json");
+    let path = output.to_str().context("a path")?;
+    let more = ["--frequency", SHARES_FREQUENCY, "--output", path];
+    let args = [&["--mode", "sample", "--format", "json"], more.as_slice()].concat();
+    let probe = Probe::attach(target.id(), &args)?;
+    writeln!(input)?;
+    line()?;
+    probe.detach()?;
+    writeln!(input)?;
+    let truth: Value = serde_json::from_str(&line()?)?;
+    target.wait()?;
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(output)?)?;
+    let mut largest = 0.0;
+    for of_type in truth.as_array().context("no types")? {
+        largest = f64::max(largest, difference(of_type, &report)?);
+    }
+    let mut points = Series::default();
+    points.push(largest);
+    let name = format!("sample, Go {version}: share by depth, off the measured one by at most");
+    Ok(Row::new(name, Unit::Percent, points).limit(2.0))
+}
+
+/// The largest difference of two shares of one type, in percent.
+fn difference(truth: &Value, report: &Value) -> Result<f64> {
+    let measured: BTreeMap<u64, f64> = truth["depths"]
+        .as_object()
+        .context("no depths")?
+        .iter()
+        .map(|(depth, time)| Ok((depth.parse()?, time.as_f64().context("no time")?)))
+        .collect::<Result<_>>()?;
+    let types = report["by_type"].as_array().context("no by_type")?;
+    let of_type = types
+        .iter()
+        .find(|of_type| of_type["type"] == truth["type"])
+        .with_context(|| format!("{} was not met", truth["type"]))?;
+    let mut samples: BTreeMap<u64, f64> = BTreeMap::new();
+    for row in of_type["operations"].as_array().context("no rows")? {
+        match (row["op"].as_str(), row["outcome"].as_str()) {
+            (Some("lookup"), Some("hit")) => {}
+            (Some("lookup"), _) => bail!("a lookup that misses: {row}"),
+            _ => continue,
+        }
+        for bucket in row["depth"]["histogram"].as_array().context("no depths")? {
+            let depth = bucket["from"].as_u64().context("no depth")?;
+            let count = bucket["count"].as_f64().context("no count")?;
+            *samples.entry(depth).or_default() += count;
+        }
+    }
+    let (time, count) = (
+        measured.values().sum::<f64>(),
+        samples.values().sum::<f64>(),
+    );
+    let depths = measured.keys().chain(samples.keys());
+    let share =
+        |of: &BTreeMap<u64, f64>, depth, all: f64| of.get(depth).copied().unwrap_or(0.0) / all;
+    Ok(depths
+        .map(|depth| (share(&measured, depth, time) - share(&samples, depth, count)).abs() * 100.0)
+        .fold(0.0, f64::max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_largest_difference_of_shares_is_what_counts() {
+        let truth = json!({"type": "map[int]bool", "depths": {"1": 60, "2": 40}});
+        let row = |outcome: &str, one: u64, two: u64| {
+            json!({"op": "lookup", "outcome": outcome, "depth": {"histogram": [
+                {"from": 1, "to": 1, "count": one}, {"from": 2, "to": 2, "count": two}]}})
+        };
+        let report =
+            |rows: Value| json!({"by_type": [{"type": "map[int]bool", "operations": rows}]});
+        let off = difference(&truth, &report(json!([row("hit", 650, 350)]))).expect("shares");
+        assert!((off - 5.0).abs() < 1e-9, "{off}");
+        assert!(difference(&truth, &report(json!([row("miss", 1, 0)]))).is_err());
+        assert!(difference(&truth, &json!({"by_type": []})).is_err());
+    }
+}
