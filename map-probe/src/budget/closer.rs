@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use super::thread::{cpu_time, go_first};
+use super::thread::cpu_time;
 use crate::error::Failure;
 use crate::probe::{Attached, internal};
 
@@ -30,7 +30,6 @@ impl Closer {
         let thread = std::thread::Builder::new()
             .name("detach".to_owned())
             .spawn(move || {
-                go_first();
                 let mut before = cpu_time();
                 for link in received {
                     drop(link);

@@ -35,6 +35,8 @@ const HELD: f64 = 0.5e9;
 const ALWAYS: f64 = 0.7;
 /// How much a new window weighs in what is expected of the next.
 const NEWS: f64 = 0.15;
+/// The same of one that says that the target is cheap.
+const CHEAP_NEWS: f64 = 0.5;
 /// How much of what the account has more than it needs, or lacks, is evened out in one span.
 const EVEN: f64 = 0.3;
 /// How far the places of windows in their spans are apart.
@@ -130,7 +132,9 @@ impl Pacer {
         } else {
             SHORTEST_LOOK
         };
-        let ready = now.saturating_add(to_ns((self.need(look) - self.credit) / income));
+        // To go on without a pause, there has to be something left after attaching.
+        let covered = self.need(if always { 4.0 * SHORTEST_LOOK } else { look });
+        let ready = now.saturating_add(to_ns((covered - self.credit) / income));
         if always {
             self.span_start = ready;
             return Plan {
@@ -191,8 +195,11 @@ impl Pacer {
         } else {
             0.0
         };
-        // A long window says more than a short one.
-        let news = NEWS.max((live / SHORTEST_SPAN).min(1.0));
+        // A long window says more than a short one; and a target that may be cheap enough to be watched all the time is
+        // soon tried: should it not be, the next look ends that.
+        let cheap = rate <= ALWAYS * self.income();
+        let news = if cheap { CHEAP_NEWS } else { NEWS };
+        let news = news.max((live / SHORTEST_SPAN).min(1.0));
         self.rate += news * (rate - self.rate);
         self.fixed += NEWS * (fixed - self.fixed);
         self.slack = late.max(self.slack * 0.97).clamp(50e3, 20e6);

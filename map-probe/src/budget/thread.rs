@@ -1,4 +1,4 @@
-//! The thread that keeps the windows: its clocks, its priority, its sleep.
+//! The thread that keeps the windows: its clocks and its sleep.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -39,18 +39,11 @@ fn clock(clock: libc::clockid_t) -> Ns {
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
-/// A window that is not closed in time costs the target: so this thread, which does little, goes before others. Where that
-/// is not permitted, windows are a little longer now and then, and paid for.
-pub(super) fn go_first() {
-    // SAFETY: plain system calls about this thread, with a plain struct.
+/// Sleep ends when it should, not up to 50 µs later. The thread keeps its ordinary priority: with a real-time one, a
+/// target on a busy machine was slowed down several times as much as its traps cost.
+pub(super) fn sleep_exactly() {
+    // SAFETY: a plain system call about this thread.
     unsafe {
-        let first = libc::sched_param { sched_priority: 1 };
-        let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
-        if libc::sched_setscheduler(0, policy, &raw const first) != 0 {
-            // 0 is the calling thread.
-            libc::setpriority(libc::PRIO_PROCESS, 0, -20);
-        }
-        // Sleep ends when it should, not up to 50 µs later.
         libc::prctl(libc::PR_SET_TIMERSLACK, 1_u64);
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::closer::Closer;
 use super::estimate::{OnCpu, Piece, Sums};
 use super::pacer::{Ns, Pacer, Seen};
-use super::thread::{cpu_time, cpu_time_of, go_first, now, sleep_until};
+use super::thread::{cpu_time, cpu_time_of, now, sleep_exactly, sleep_until};
 use super::trap_price::TrapPrice;
 use crate::error::Failure;
 use crate::probe::{Attached, Placed, internal};
@@ -195,7 +195,7 @@ impl Watcher {
     }
 
     fn run(mut self, first: oneshot::Sender<Result<(), Failure>>) {
-        go_first();
+        sleep_exactly();
         let mut first = Some(first);
         let shared = Arc::clone(&self.shared);
         self.own_paid = cpu_time();
