@@ -63,9 +63,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         return bench::attach(&session, rounds);
     }
     let exit = Exit::of(pid)?;
-    // A program that is run in interrupts writes no log.
-    let logged = u8::from(!program.samples()) * request.verbosity;
-    let mut log = KernelLog::of(session.loaded(), logged)?;
+    let mut log = KernelLog::of(session.loaded(), logged(program, request))?;
     let mut watching = attach(&mut session, request)?;
     let start = Instant::now();
     let rate = session.rate();
@@ -163,6 +161,11 @@ fn pid(target: &Target, command: Option<&Held>) -> u32 {
         (Target::Pid(pid), None) => pid.cast_unsigned(),
         (Target::Command(_), None) => 0,
     }
+}
+
+/// How much of the kernel side's log there is: a program that is run in interrupts writes none.
+fn logged(program: Program, request: &Probe) -> u8 {
+    u8::from(!program.samples()) * request.verbosity
 }
 
 /// Which of the kernel side's programs the command line asks for.
