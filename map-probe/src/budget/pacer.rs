@@ -35,8 +35,8 @@ const HELD: f64 = 0.5e9;
 const ALWAYS: f64 = 0.7;
 /// How much a new window weighs in what is expected of the next.
 const NEWS: f64 = 0.15;
-/// The same of one that says that the target is cheap.
-const CHEAP_NEWS: f64 = 0.5;
+/// The same of one that says that the target is cheap: it is believed, as the next look ends a window that is not.
+const CHEAP_NEWS: f64 = 1.0;
 /// How much of what the account has more than it needs, or lacks, is evened out in one span.
 const EVEN: f64 = 0.3;
 /// How far the places of windows in their spans are apart.
@@ -110,12 +110,6 @@ impl Pacer {
         self.bound * self.usual
     }
 
-    /// How much of a CPU the target usually has.
-    #[must_use]
-    pub fn usual_share(&self) -> f64 {
-        self.usual
-    }
-
     /// Plans the next window.
     pub fn plan(&mut self, now: Ns) -> Plan {
         self.earn(now);
@@ -125,7 +119,9 @@ impl Pacer {
         let length = if always {
             LONGEST_WINDOW
         } else {
-            ((income * SHORTEST_SPAN - self.fixed) / rate).clamp(SHORTEST_WINDOW, LONGEST_WINDOW)
+            // Not much shorter than what it costs in any case: little would be seen for that.
+            let shortest = SHORTEST_WINDOW.max(self.fixed / 2.0);
+            ((income * SHORTEST_SPAN - self.fixed) / rate).clamp(shortest, LONGEST_WINDOW)
         };
         let look = if length <= 2.0 * SHORTEST_LOOK {
             length
@@ -201,7 +197,9 @@ impl Pacer {
         let news = if cheap { CHEAP_NEWS } else { NEWS };
         let news = news.max((live / SHORTEST_SPAN).min(1.0));
         self.rate += news * (rate - self.rate);
-        self.fixed += NEWS * (fixed - self.fixed);
+        // More is believed at once, less only in time.
+        let news = if fixed > self.fixed { 1.0 } else { NEWS };
+        self.fixed += news * (fixed - self.fixed);
         self.slack = late.max(self.slack * 0.97).clamp(50e3, 20e6);
         self.span_start = self.span_start.max(now.saturating_sub(to_ns(self.span)));
     }

@@ -39,8 +39,7 @@ fn clock(clock: libc::clockid_t) -> Ns {
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
-/// Sleep ends when it should, not up to 50 µs later. The thread keeps its ordinary priority: with a real-time one, a
-/// target on a busy machine was slowed down several times as much as its traps cost.
+/// Sleep ends when it should, not up to 50 µs later. The thread keeps its ordinary priority.
 pub(super) fn sleep_exactly() {
     // SAFETY: a plain system call about this thread.
     unsafe {

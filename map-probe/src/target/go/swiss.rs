@@ -322,6 +322,7 @@ const fn with_wrappers(function: MapFunction, wrappers: &'static [&'static str])
 /// 1.27): `(*table).Delete(typ, m, hash, key)` and `(*Map).deleteSmall(typ, hash, key)`.
 const PARTS: [MapFunction; 2] = [
     part_of_delete(
+        // Go 1.24..1.27 swiss internal/runtime/maps/map.go: (*Map).Delete has "m.directoryAt(idx).Delete(typ, m, hash, key)"
         "internal/runtime/maps.(*table).Delete",
         Arguments {
             typ: 1,
@@ -330,6 +331,7 @@ const PARTS: [MapFunction; 2] = [
         },
     ),
     part_of_delete(
+        // Go 1.24..1.27 swiss internal/runtime/maps/map.go: (*Map).Delete has "m.deleteSmall(typ, hash, key)"
         "internal/runtime/maps.(*Map).deleteSmall",
         Arguments {
             map: 0,
@@ -344,10 +346,15 @@ const fn part_of_delete(symbol: &'static str, arguments: Arguments) -> MapFuncti
         symbol,
         arguments,
         wrappers: &[
+            // Go 1.24..1.27 swiss internal/runtime/maps/map.go: func (*Map).Delete(map, typ, pointer)
             "internal/runtime/maps.(*Map).Delete",
+            // Go 1.24..1.27 swiss runtime/map_swiss.go|map.go: mapdelete has "m.Delete(t, key)"
             "runtime.mapdelete",
+            // Go 1.24..1.27 swiss internal/runtime/maps/runtime_fast32_swiss.go|runtime_fast32.go: runtime_mapdelete_fast32 has "m.Delete(typ, abi.NoEscape(unsafe.Pointer(&key)))"
             "runtime.mapdelete_fast32",
+            // Go 1.24..1.27 swiss internal/runtime/maps/runtime_fast64_swiss.go|runtime_fast64.go: runtime_mapdelete_fast64 has "m.Delete(typ, abi.NoEscape(unsafe.Pointer(&key)))"
             "runtime.mapdelete_fast64",
+            // Go 1.24..1.27 swiss internal/runtime/maps/runtime_faststr_swiss.go|runtime_faststr.go: runtime_mapdelete_faststr has "m.Delete(typ, abi.NoEscape(unsafe.Pointer(&key)))"
             "runtime.mapdelete_faststr",
         ],
         ..DELETE
