@@ -71,7 +71,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     if !matches!(watching, Watching::Windows(..)) {
         announce(&progress.target, rate);
     }
-    note_lowered(request.sampling, rate);
+    note(&progress.target, request.sampling, rate);
     let mut live =
         Live::start(with_dashboard.then(|| progress.whole(&Reading::default(), Duration::ZERO)))?;
     emitter.begin();
@@ -365,8 +365,6 @@ pub(crate) fn announce(target: &TargetInfo, rate: Option<Rate>) {
         pid,
         exe,
         go,
-        assumed,
-        untested,
         layout,
         covered,
         ..
@@ -378,12 +376,23 @@ pub(crate) fn announce(target: &TargetInfo, rate: Option<Rate>) {
         "attached to {exe} (pid {pid}, {go}, {layout} maps), {} map functions{how}",
         covered.len()
     ));
+}
+
+/// What has to be known of the numbers, whatever comes of the run.
+pub(crate) fn note(target: &TargetInfo, wanted: Option<Wanted>, rate: Option<Rate>) {
+    let TargetInfo {
+        go,
+        assumed,
+        untested,
+        ..
+    } = target;
     if let Some(assumed) = assumed {
         say(&format!("note: {}", words::assumed(go, assumed)));
     }
     if *untested {
         say(&format!("note: {go} is untested: {}", words::UNTESTED));
     }
+    note_lowered(wanted, rate);
 }
 
 /// Says if there will be fewer samples than asked for.

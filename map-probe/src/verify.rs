@@ -54,6 +54,7 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
     let attached = session.attach_to_verify()?;
     let start = Instant::now();
     run::announce(&session.info(), None);
+    run::note(&session.info(), None, None);
     if let Some(command) = &mut command {
         command.release()?;
     }
