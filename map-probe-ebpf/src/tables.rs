@@ -34,6 +34,16 @@ pub(crate) static EQUAL_PROGRAMS: HashMap<u64, EqualProgram> = HashMap::with_max
 #[map]
 pub(crate) static TYPES: HashMap<u64, MapType> = HashMap::with_max_entries(4096, 0);
 
+/// A type that was met last, with its block, for each value of a few bits of types' addresses: an array is found in at
+/// less cost than a hash table. Written here.
+#[map]
+pub(crate) static TYPES_MET_LAST: Array<u64> =
+    Array::with_max_entries(crate::types::recent::MET_LAST, 0);
+
+/// Map types by their blocks. Written here.
+#[map]
+pub(crate) static TYPES_BY_BLOCK: Array<MapType> = Array::with_max_entries(2048, 0);
+
 /// How many blocks of `COUNTS` have been given to types. Written here.
 #[map]
 pub(crate) static BLOCKS_USED: Array<u64> = Array::with_max_entries(1, 0);

@@ -1,5 +1,7 @@
 //! Map types: read from the target when first met, then remembered.
 
+pub(crate) mod recent;
+
 use aya_ebpf::bindings::BPF_NOEXIST;
 use map_probe_common::counts::{FIRST_TYPE_BLOCK, UNKNOWN_TYPE_BLOCK};
 use map_probe_common::options::CHOSEN_TYPES;
@@ -13,11 +15,16 @@ use crate::world::{Kernel, options};
 /// What the walk needs of the type at `typ`, with the block that counts its operations.
 #[inline(always)]
 pub(crate) fn of(world: Kernel, typ: u64) -> Result<MapType, Cause> {
-    // SAFETY: values are written once, whole, before they can be found.
-    match unsafe { TYPES.get(&typ) } {
-        Some(known) => Ok(*known),
-        None => meet(world, typ),
+    if let Some(known) = recent::find(typ) {
+        return Ok(known);
     }
+    // SAFETY: values are written once, whole, before they can be found.
+    let facts = match unsafe { TYPES.get(&typ) } {
+        Some(known) => *known,
+        None => meet(world, typ)?,
+    };
+    recent::remember(typ, &facts);
+    Ok(facts)
 }
 
 /// Whether userspace has found that it is not wanted: that saves the walk.
@@ -31,6 +38,7 @@ pub(crate) fn is_unwanted(typ: &MapType) -> bool {
 fn meet(world: Kernel, typ: u64) -> Result<MapType, Cause> {
     let mut facts = map_type(world, typ)?;
     facts.block = free_block();
+    recent::keep(&facts);
     if TYPES.insert(&typ, &facts, u64::from(BPF_NOEXIST)).is_err() {
         // Another thread met it first and has its block; or the table is full.
         // SAFETY: as above.

@@ -84,6 +84,8 @@ pub struct Search<W> {
     tag: u8,
     /// Slots of this bucket or group whose tag matches and whose key has not been compared: a top bit per byte.
     candidates: u64,
+    /// The first slot's first words, where [`Search::reads_first`].
+    first: [u64; 2],
     position: Position,
     comparison: Comparison,
 }
@@ -154,6 +156,7 @@ impl<W: World> Search<W> {
             depth: 1,
             tag,
             candidates: 0,
+            first: [0; 2],
             position,
             comparison: Comparison::default(),
         });
@@ -192,9 +195,24 @@ impl<W: World> Search<W> {
         })
     }
 
+    /// Whether the first slot's key is read together with the tags that it follows: one read costs little more than
+    /// another of a few more bytes. Buckets and groups that are smaller than that hold keys of a byte or two.
+    fn reads_first(&self) -> bool {
+        self.typ.keys_offset == 8 && self.typ.unit_size >= 24 && self.typ.indirect_key == 0
+    }
+
     /// Looks at the tags of the bucket or group.
     fn examine(&mut self) -> bool {
-        let Some(tags) = self.world.read::<u64>(self.position.unit) else {
+        let tags = if self.reads_first() {
+            let words = self.world.read::<[u64; 3]>(self.position.unit);
+            words.map(|[tags, key, more]| {
+                self.first = [key, more];
+                tags
+            })
+        } else {
+            self.world.read::<u64>(self.position.unit)
+        };
+        let Some(tags) = tags else {
             return false;
         };
         let (candidates, is_last) = if is_swiss(self.world) {
@@ -229,6 +247,14 @@ impl<W: World> Search<W> {
         true
     }
 
+    /// A slot's string, as the address and the number of its bytes.
+    fn string_at(&self, address: u64, known: bool) -> Option<[u64; 2]> {
+        if known {
+            return Some(self.first);
+        }
+        self.world.read(address)
+    }
+
     /// Compares the key with that of the first candidate, or begins to.
     fn compare_candidate(&mut self) -> bool {
         let slot = first_byte(self.candidates);
@@ -243,13 +269,16 @@ impl<W: World> Search<W> {
                 None => return self.fail(Cause::Fault),
             }
         }
+        let known = slot == 0 && self.reads_first();
         let equal = match self.key_form {
+            KeyForm::Value64 if known => Some(self.first[0] == self.key),
             KeyForm::Value64 => self.world.read::<u64>(address).map(|key| key == self.key),
+            KeyForm::Value32 if known => Some(self.first[0] as u32 == self.key as u32),
             KeyForm::Value32 => self
                 .world
                 .read::<u32>(address)
                 .map(|key| key == self.key as u32),
-            KeyForm::String => match self.world.read::<[u64; 2]>(address) {
+            KeyForm::String => match self.string_at(address, known) {
                 None => None,
                 Some([_, len]) if len != self.key_len => Some(false),
                 Some([bytes, _]) if bytes == self.key => Some(true),
