@@ -229,7 +229,7 @@ impl Loaded {
 }
 
 /// The CPUs that there may be: per-CPU tables have room for each.
-fn nr_cpus() -> Result<usize, Failure> {
+pub(super) fn nr_cpus() -> Result<usize, Failure> {
     aya::util::nr_cpus().map_err(|(_, error)| internal(error))
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aya::maps::Map;
 use map_probe_common::window::{Gate, LOG_RECORDS, Record, TRAP_KINDS, Tally};
 
-use super::load::Loaded;
+use super::load::{Loaded, nr_cpus};
 use super::refusal::{Missing, internal};
 use crate::error::Failure;
 
@@ -35,7 +35,7 @@ impl WindowMemory {
     /// # Errors
     /// The kernel side was not loaded for windows, or there is no memory.
     pub fn new(loaded: &Loaded) -> Result<Self, Failure> {
-        let cpus = cpus().map_err(internal)?;
+        let cpus = nr_cpus()?;
         let mapped = |name: &str, words: usize| {
             let Some(Map::Array(data)) = loaded.maps.get(name) else {
                 return Err(internal(Missing(name.to_owned())));
@@ -128,11 +128,6 @@ impl WindowMemory {
 
 /// The place of [`Tally::first`] among its words.
 const FIRST: usize = 9;
-
-/// How many CPUs the kernel side can run on.
-pub(super) fn cpus() -> io::Result<usize> {
-    aya::util::nr_cpus().map_err(|(_, error)| error)
-}
 
 /// A BPF array mapped into our memory.
 #[derive(Debug)]
