@@ -46,7 +46,7 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
     let mut session = Session::prepare_to_verify(
         pid,
         request.verbosity,
-        request.assumptions.assume_go,
+        request.assumptions,
         request.lie,
     )?;
     let exit = Exit::of(pid)?;

@@ -46,7 +46,7 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
                 format!("this kernel ({kernel}) does not let map-probe {what}"),
             )
             .caused_by(error)
-            .hint("Linux 6.6 or later is needed, with CONFIG_BPF_EVENTS and CONFIG_UPROBES")
+            .hint("Linux 6.0 or later is needed, with CONFIG_BPF_EVENTS and CONFIG_UPROBE_EVENTS")
         }
         _ => Failure::new(Status::Internal, format!("cannot {what}"))
             .caused_by(error)
@@ -54,12 +54,29 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
     }
 }
 
+/// The kernel's file system of events cannot be used, which kernels without links of uprobes need.
+pub(super) fn no_tracefs(error: io::Error) -> Failure {
+    let message = "map-probe may not define events of uprobes, which this kernel needs to attach probes";
+    let hint = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            "run it as root (sudo): capabilities alone are enough from Linux 6.6 on, which can attach probes without events"
+        }
+        _ => {
+            "use a kernel with CONFIG_UPROBE_EVENTS; in a container, mount tracefs: \
+             mount -t tracefs tracefs /sys/kernel/tracing"
+        }
+    };
+    Failure::new(Status::NotPermitted, message)
+        .caused_by(error)
+        .hint(hint)
+}
+
 /// Whether this kernel is older than the first that has what map-probe needs (distributions may have added it to an
 /// older one, so it only explains a refusal), and its release.
 pub(super) fn too_old() -> Option<String> {
     let name = nix::sys::utsname::uname().ok()?;
     let release = name.release().to_str()?;
-    is_older(release, (6, 6)).then(|| release.to_owned())
+    is_older(release, (6, 0)).then(|| release.to_owned())
 }
 
 /// Whether a release like `6.1.0-56-cloud-amd64` comes before a version.
@@ -93,14 +110,14 @@ mod tests {
     fn a_release_is_compared_by_its_first_two_numbers() {
         for (release, older) in [
             ("5.10.0-32-cloud-amd64", true),
-            ("6.1.0-56-cloud-amd64", true),
-            ("6.5.13", true),
-            ("6.6.0", false),
+            ("5.19.0-50-generic", true),
+            ("6.0.12", false),
+            ("6.1.0-56-cloud-amd64", false),
             ("6.12.117+deb12-cloud-amd64", false),
             ("7.3-cloud-amd64", false),
             ("unknown", false),
         ] {
-            assert_eq!(is_older(release, (6, 6)), older, "{release}");
+            assert_eq!(is_older(release, (6, 0)), older, "{release}");
         }
     }
 }
