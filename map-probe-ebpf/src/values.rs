@@ -11,9 +11,9 @@ use map_probe_common::quality::Cause;
 use map_probe_common::site::{Place, STACK_WORDS, Site};
 use map_probe_common::walk::Operation;
 
-use crate::{caller, cookie, opaque};
 use crate::tables::SITES;
 use crate::world::{options, read_into};
+use crate::{caller, cookie, opaque};
 
 /// Values that a site can name: the registers, then the stack window.
 pub(crate) const PLACES: usize = Place::FIRST_STACK_WORD as usize + STACK_WORDS;
@@ -44,7 +44,9 @@ impl Values {
         places: &mut [u64; PLACES],
         into: &mut MaybeUninit<Self>,
     ) -> Result<(), Cause> {
-        let site = SITES.get(cookie::of(ctx) as u32).ok_or(Cause::UnknownSite)?;
+        let site = SITES
+            .get(cookie::of(ctx) as u32)
+            .ok_or(Cause::UnknownSite)?;
         // SAFETY: a uprobe's context is the registers of the trapped thread.
         let stack_pointer = unsafe { (*ctx.as_ptr().cast::<pt_regs>()).rsp };
         Self::at(ctx.as_ptr(), site, stack_pointer, places, into)

@@ -125,8 +125,7 @@ impl Probes {
             } => {
                 let (offsets, cookies): (Vec<_>, Vec<_>) =
                     sites.iter().map(|site| (site.offset, site.cookie)).unzip();
-                let link =
-                    bpf::link_uprobes(program.as_fd(), file, &offsets, &cookies, self.pid);
+                let link = bpf::link_uprobes(program.as_fd(), file, &offsets, &cookies, self.pid);
                 (link, None)
             }
             Ready::Event(event) => (

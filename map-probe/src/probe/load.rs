@@ -13,8 +13,8 @@ use map_probe_common::site::MAX_SITES;
 use map_probe_common::window::LOG_RECORDS;
 use map_probe_common::{Layout, Site};
 
-use super::refusal::{Missing, internal, not_created};
 use super::attach::{Placed, Way};
+use super::refusal::{Missing, internal, not_created};
 use super::{bpf, program};
 use crate::error::Failure;
 use crate::object::OBJECT;

@@ -56,7 +56,8 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
 
 /// The kernel's file system of events cannot be used, which kernels without links of uprobes need.
 pub(super) fn no_tracefs(error: io::Error) -> Failure {
-    let message = "map-probe may not define events of uprobes, which this kernel needs to attach probes";
+    let message =
+        "map-probe may not define events of uprobes, which this kernel needs to attach probes";
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => {
             "run it as root (sudo): capabilities alone are enough from Linux 6.6 on, which can attach probes without events"

@@ -51,11 +51,7 @@ impl Event {
                 &format!("p:{group}/{NAME} {path}:{offset:#x}"),
             )?;
         }
-        let id = root
-            .join("events")
-            .join(&event.group)
-            .join(NAME)
-            .join("id");
+        let id = root.join("events").join(&event.group).join(NAME).join("id");
         event.id = fs::read_to_string(id)?
             .trim()
             .parse()
@@ -135,7 +131,6 @@ impl Tracefs {
             mount,
         })
     }
-
 }
 
 impl Mount {
@@ -160,9 +155,8 @@ fn mount() -> io::Result<OwnedFd> {
     const CREATE: libc::c_uint = 6;
     let null = std::ptr::null::<libc::c_char>();
     // SAFETY: the name outlives the call; the result is a new descriptor or negative.
-    let context = owned(unsafe {
-        libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOSE_ON_EXEC)
-    })?;
+    let context =
+        owned(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOSE_ON_EXEC) })?;
     let fd = context.as_raw_fd();
     // SAFETY: the command takes neither key nor value.
     if unsafe { libc::syscall(libc::SYS_fsconfig, fd, CREATE, null, null, 0) } < 0 {
