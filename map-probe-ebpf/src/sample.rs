@@ -12,7 +12,7 @@ use aya_ebpf::helpers::generated::bpf_get_ns_current_pid_tgid;
 use map_probe_common::op::{Class, Op, Outcome, cell};
 use map_probe_common::quality::Cause;
 use map_probe_common::sample::{BYTES_PER_ELEMENT, FRAMELESS, FunctionSamples, Sampled};
-use map_probe_common::site::Place;
+use map_probe_common::site::{Place, Site};
 use map_probe_common::walk::hash::{Hashing, hash};
 use map_probe_common::walk::{End, MapType, Operation, Search, World as _};
 
@@ -161,8 +161,7 @@ fn walk(
         return Ok(false);
     }
     let site = SITES.get(site as u32 - 1).ok_or(Cause::UnknownSite)?;
-    let Scratch { places, values, .. } = scratch;
-    Values::at(ctx, site, met.stack_pointer, places, values)?;
+    read_values(ctx, site, met.stack_pointer, scratch)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
     let operation = &mut values.operation;
@@ -196,6 +195,18 @@ fn walk(
         End::Deferred => Ok(false),
         End::Failed(cause) => Err(cause),
     }
+}
+
+// A function of its own: its stack is free again when the walk needs it, which is not the CPU's own up to Linux 6.12.
+#[inline(never)]
+fn read_values(
+    ctx: *mut c_void,
+    site: &Site,
+    stack_pointer: u64,
+    scratch: &mut Scratch,
+) -> Result<(), Cause> {
+    let Scratch { places, values, .. } = scratch;
+    Values::at(ctx, site, stack_pointer, places, values)
 }
 
 /// Counts a sample whose operation was walked.

@@ -4,6 +4,11 @@ use std::io;
 
 use crate::error::{Failure, Status};
 
+/// How all capabilities are given that it takes to watch any process: the first two are for the kernel side, the others for
+/// processes of other users, whose files in `/proc` are theirs alone.
+pub(super) const SETCAP: &str =
+    "setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep $(which map-probe)";
+
 /// A map could not be created: the first thing that an unprivileged user is refused.
 pub(super) fn not_created(error: aya::maps::MapError) -> Failure {
     match error {
@@ -25,9 +30,7 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
                      BPF may not read memory then; boot with lockdown=integrity or none"
                         .to_owned()
                 }
-                _ => "run it as root (sudo), or give it the capabilities: \
-                      setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep $(which map-probe)"
-                    .to_owned(),
+                _ => format!("run it as root (sudo), or give it the capabilities: {SETCAP}"),
             };
             Failure::new(Status::NotPermitted, message)
                 .caused_by(error)
@@ -60,7 +63,7 @@ pub(super) fn no_tracefs(error: io::Error) -> Failure {
         "map-probe may not define events of uprobes, which this kernel needs to attach probes";
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => {
-            "run it as root (sudo): capabilities alone are enough from Linux 6.6 on, which can attach probes without events"
+            "run it as root (sudo): only from Linux 6.6 on, which attaches probes without events, are a few capabilities enough"
         }
         _ => {
             "use a kernel with CONFIG_UPROBE_EVENTS; in a container, mount tracefs: \

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::load::Loaded;
 use super::perf;
-use super::refusal::{internal, not_permitted};
+use super::refusal::{SETCAP, internal, not_permitted};
 use crate::error::{Failure, Status};
 
 /// The most samples a second that the kernel allows (`kernel.perf_event_max_sample_rate`).
@@ -86,8 +86,7 @@ fn refused(error: io::Error, frequency: u32) -> Failure {
             Failure::new(Status::NotPermitted, "map-probe may not sample the CPUs")
                 .caused_by(error)
                 .hint(format!(
-                    "run it as root (sudo), or give it the capability CAP_PERFMON: setcap \
-                     cap_bpf,cap_perfmon,cap_sys_ptrace+ep $(which map-probe); {PARANOID} is {}",
+                    "run it as root (sudo), or give it the capability CAP_PERFMON: {SETCAP}; {PARANOID} is {}",
                     level.trim()
                 ))
         }
