@@ -9,6 +9,7 @@ use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
 use aya_ebpf::helpers::generated::bpf_get_ns_current_pid_tgid;
+use map_probe_common::equal::EqualProgram;
 use map_probe_common::op::{Class, Op, Outcome, cell};
 use map_probe_common::quality::Cause;
 use map_probe_common::sample::{BYTES_PER_ELEMENT, FRAMELESS, FunctionSamples, Sampled};
@@ -177,7 +178,7 @@ fn walk(
         }
         return counted(scratch, typ.block, Outcome::Absent, Class::Small, 1);
     }
-    if site.hash == Place::NONE.0 && !hash_of(sampled, &typ, operation)? {
+    if site.hash == Place::NONE.0 && !hash_of(sampled, typ.key_program, typ.key_bytes, operation)? {
         return Ok(false);
     }
     match Search::walk_in(
@@ -237,7 +238,18 @@ fn holds_nothing(map: u64) -> Result<bool, Cause> {
 
 /// Computes the operation's hash, which the function does not have here; false if that cannot be done.
 #[inline(never)]
-fn hash_of(sampled: &Sampled, typ: &MapType, operation: &mut Operation) -> Result<bool, Cause> {
+fn hash_of(
+    sampled: &Sampled,
+    key_program: EqualProgram,
+    key_bytes: u32,
+    operation: &mut Operation,
+) -> Result<bool, Cause> {
+    // Only what is needed of the type is passed on: a pointer to it would take another copy of it on the caller's stack.
+    let typ = &MapType {
+        key_program,
+        key_bytes,
+        ..MapType::default()
+    };
     if sampled.key_schedule == 0 {
         return Ok(false);
     }
