@@ -12,7 +12,7 @@ use crate::process::{remove_dir, say};
 use crate::workspace;
 
 /// Builds that every toolchain is tried with, and then the others: their names, and how the table calls them.
-const BUILDS: [(&str, &str); 18] = [
+const BUILDS: [(&str, &str); 19] = [
     ("plain", "plain"),
     ("stripped", "stripped"),
     ("pie", "PIE"),
@@ -27,7 +27,8 @@ const BUILDS: [(&str, &str); 18] = [
     ("v2", "`GOAMD64=v2`"),
     ("v3", "`GOAMD64=v3`"),
     ("v4", "`GOAMD64=v4`"),
-    ("profile-guided", "PGO"),
+    ("profile-guided", "PGO, its own profile"),
+    ("compilers-profile", "PGO, that of Go's compiler"),
     ("asan", "`-asan`"),
     ("msan", "`-msan`"),
     ("386", "`GOARCH=386`"),

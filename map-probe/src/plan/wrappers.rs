@@ -46,11 +46,12 @@ pub(super) fn wrappers<'a>(
 
 /// Lets a site know the wrappers of its function.
 pub(super) fn set(site: &mut Site, calls: &[Wrapper]) {
-    for (to, call) in site.wrappers.iter_mut().zip(calls) {
-        *to = *call;
+    let mut words = site.stack_words;
+    for (index, call) in calls.iter().take(MAX_WRAPPERS).enumerate() {
+        site.wrappers[index] = *call;
+        words = words_to(site, call).map_or(words, |reach| words.max(reach));
     }
-    let reach = calls.iter().filter_map(|call| words_to(site, call));
-    site.wide_words = reach.fold(site.stack_words, u8::max);
+    site.wide_words = words;
 }
 
 /// How long a site's window has to be to have a wrapper's return address in it; `None` if it cannot be.
