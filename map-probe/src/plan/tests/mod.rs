@@ -1,6 +1,7 @@
 //! The planner as a whole, on small functions assembled the way Go's compiler writes them.
 
 mod evacuation;
+mod inlined;
 mod refusals;
 mod returns;
 mod sampling;
