@@ -84,7 +84,7 @@ fn hasher_of_interfaces_in_place(scale: impl Fn(&mut CodeAssembler) -> Assembled
         a.je(join)?;
         a.mov(rax, qword_ptr(rsi + 8))?;
         a.lea(rbx, qword_ptr(rcx + 8))?;
-        a.mov(rsi, 0x756e_a16a_56a6_21_u64)?;
+        a.mov(rsi, 0x0075_6ea1_6a56_a621_u64)?;
         a.xor(rdi, rsi)?;
         a.mov(rcx, rdi)?;
         a.call(TYPE_HASH)?;
@@ -110,7 +110,7 @@ fn hasher_of_interfaces_in_place(scale: impl Fn(&mut CodeAssembler) -> Assembled
 #[test]
 fn the_hasher_of_interfaces_may_be_in_place_too() {
     let code = hasher_of_interfaces_in_place(|a| {
-        a.mov(rdi, 0x52_ef6b_bb8f_63bf_u64)?;
+        a.mov(rdi, 0x0052_ef6b_bb8f_63bf_u64)?;
         a.imul_2(rdi, rax)
     });
     let site = sites(&[GENERIC], &code).remove(0);
@@ -121,7 +121,7 @@ fn the_hasher_of_interfaces_may_be_in_place_too() {
 
 #[test]
 fn a_value_that_no_seed_went_into_is_not_the_hash() {
-    let code = hasher_of_interfaces_in_place(|a| a.mov(rdi, 0x52_ef6b_bb8f_63bf_u64));
+    let code = hasher_of_interfaces_in_place(|a| a.mov(rdi, 0x0052_ef6b_bb8f_63bf_u64));
     let reason = reason(&[GENERIC], &code);
     assert!(
         reason.starts_with("no instruction after hashing"),
