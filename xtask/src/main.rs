@@ -10,6 +10,7 @@ mod kernels;
 mod matrix;
 mod privilege;
 mod process;
+mod real_programs;
 mod test;
 mod tools;
 mod workspace;
