@@ -4,6 +4,7 @@
 //! depth has its share of the weights. What all operations were, and how sure that is, is in [`Estimates`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use map_probe_common::op::of_cell;
 
@@ -15,12 +16,12 @@ use crate::report::estimates::{Estimate, Estimates, Range};
 const JUSTIFIED: f64 = 0.2;
 
 /// The names of types by their blocks; unknown ones are not there.
-pub type TypeNames = BTreeMap<u32, String>;
+pub type TypeNames = BTreeMap<u32, Arc<str>>;
 
 /// The rows of the process and of its types, by the names that their blocks have.
 #[must_use]
 pub fn counts(sums: &Sums, names: &TypeNames, quality: Quality) -> Counts {
-    let mut types: BTreeMap<Option<&String>, Cells> = BTreeMap::new();
+    let mut types: BTreeMap<Option<&Arc<str>>, Cells> = BTreeMap::new();
     let mut process = Cells::new();
     for (record, kind) in &sums.kinds {
         let place = (record.cell(), record.depth());

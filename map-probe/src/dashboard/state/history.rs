@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use map_probe_common::op::Class;
 
 use super::Kind;
+use super::list::chosen;
 use crate::report::model::{Report, Rows};
 use crate::report::summary::Summary;
 
@@ -34,22 +35,14 @@ pub(crate) struct Strip {
 
 impl Strip {
     fn of(rows: &Rows, kind: Option<Kind>) -> Option<Self> {
-        let chosen = || {
-            let of_table = rows.of(Class::Table);
-            of_table
-                .filter(move |((op, outcome, _), _)| {
-                    kind.is_none_or(|kind| kind == (*op, *outcome))
-                })
-                .map(|(_, depths)| depths)
-        };
-        let summary = Summary::of(chosen())?;
+        let summary = Summary::of(chosen(rows, kind))?;
         let mut cells = BTreeMap::new();
-        for (depth, count) in chosen().flatten() {
-            let depth = match *depth {
+        for (depth, count) in chosen(rows, kind) {
+            let depth = match depth {
                 depth if depth < EXACT_BELOW => depth,
                 depth => 1 << depth.ilog2(),
             };
-            add(&mut cells, depth, *count);
+            add(&mut cells, depth, count);
         }
         Some(Self {
             percentiles: [

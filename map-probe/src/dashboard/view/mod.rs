@@ -54,9 +54,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, look: Look) {
         Tab::Overview => overview::draw(frame, page, state, look),
         Tab::Time => time(frame, page, state, look),
         Tab::List(_) => {
-            let tables = state.tables();
-            let marked = state.marked(&tables);
-            table::draw_all(frame, page, state, &tables, Some(marked), look);
+            table::draw_all(
+                frame,
+                page,
+                state,
+                state.tables(),
+                Some(state.marked()),
+                look,
+            );
         }
         Tab::Target => target::draw(frame, page, state, look),
     }

@@ -30,7 +30,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
     for kind in KINDS {
         let rows = &report.counts.operations;
         let summary = Summary::of(chosen(rows, kind));
-        let probes = chosen(rows, kind).map(excess).fold(0, u64::saturating_add);
+        let probes = excess(chosen(rows, kind));
         let marked = kind == state.choice.kind;
         let name = header::operations(kind);
         let line = row(report, &name, summary, probes, marked, width, look);

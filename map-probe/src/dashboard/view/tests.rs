@@ -12,7 +12,7 @@ use super::{Look, draw};
 use crate::dashboard::sample;
 use crate::dashboard::state::tests::any_key;
 use crate::dashboard::state::{Event, State};
-use crate::report::model::{Counts, Mode, Rows};
+use crate::report::model::{Counts, Mode};
 use crate::report::text;
 
 const PLAIN: Look = Look {
@@ -235,20 +235,6 @@ fn windows_of_time_are_said() {
     assert!(screen.contains("12 windows"), "{screen}");
 }
 
-/// The same counts with depths of a walk.
-fn shallow(counts: &Counts) -> Counts {
-    let types = counts.by_type.iter().map(|of| {
-        let mut rows = Rows::default();
-        for (kind, depths) in &of.rows.0 {
-            for (depth, count) in depths {
-                rows.record(*kind, depth % 65_537, *count);
-            }
-        }
-        (of.name.clone(), rows)
-    });
-    Counts::of_types(types, counts.quality)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -265,10 +251,6 @@ proptest! {
             state.update(Event::Key(*key));
         }
         for (mut interval, mut run) in reports {
-            for report in [&mut interval, &mut run] {
-                // No walk is longer, and longer ones take much time to sum up.
-                report.counts = shallow(&report.counts);
-            }
             if sampled {
                 (interval.mode, run.mode) = (Mode::Sample, Mode::Sample);
             }

@@ -46,7 +46,7 @@ fn profile(report: &Report) -> proto::Profile {
         &counts.by_site
     };
     let mut placed: BTreeMap<Option<&str>, Rows> = BTreeMap::new();
-    for site in sites {
+    for site in sites.iter() {
         let Some(locations) = builder.locations(site, stacks) else {
             // Among the rest below, by its type.
             continue;
@@ -57,7 +57,7 @@ fn profile(report: &Report) -> proto::Profile {
             .add(&site.rows);
         builder.samples(&locations, site.typ.as_deref(), &site.rows);
     }
-    for of_type in &counts.by_type {
+    for of_type in counts.by_type.iter() {
         let name = of_type.name.as_deref();
         let rest = match placed.get(&name) {
             Some(placed) => of_type.rows.since(placed),
@@ -186,22 +186,22 @@ impl Builder {
 
     /// A sample for each kind of operation and depth.
     fn samples(&mut self, locations: &[u64], typ: Option<&str>, rows: &Rows) {
-        for (kind, depths) in &rows.0 {
-            let labels = self.labels(*kind, typ);
-            for (depth, operations) in depths.iter().filter(|(_, count)| **count > 0) {
-                let probes = operations.saturating_mul(u64::from(*depth));
+        for (kind, depths) in rows.iter() {
+            let labels = self.labels(kind, typ);
+            for (depth, operations) in depths {
+                let probes = operations.saturating_mul(u64::from(depth));
                 let excess = operations.saturating_mul(u64::from(depth.saturating_sub(1)));
                 self.excess |= excess > 0;
                 let mut label = labels.clone();
                 label.push(proto::Label {
                     key: self.text("depth"),
-                    num: i64::from(*depth),
+                    num: i64::from(depth),
                     num_unit: self.text("probes"),
                     ..proto::Label::default()
                 });
                 self.profile.sample.push(proto::Sample {
                     location_id: locations.to_vec(),
-                    value: [*operations, probes, excess].map(number).to_vec(),
+                    value: [operations, probes, excess].map(number).to_vec(),
                     label,
                 });
             }

@@ -8,6 +8,7 @@ use prost::Message as _;
 
 use super::proto::Profile;
 use super::*;
+use crate::report::counts::{List, listed};
 use crate::report::sample;
 
 fn decoded(report: &Report) -> Profile {
@@ -71,8 +72,8 @@ fn site(frames: Option<Vec<Frame>>, typ: &str, depth: u32, operations: u64) -> S
         operations,
     );
     SiteRows {
-        frames,
-        typ: Some(typ.to_owned()),
+        frames: frames.map(Into::into),
+        typ: Some(typ.into()),
         rows,
     }
 }
@@ -121,7 +122,7 @@ fn the_head_says_what_was_measured_on_what_and_when() {
 #[test]
 fn without_call_sites_the_operations_are_under_their_types() {
     let mut report = sample::report();
-    report.counts.by_site.clear();
+    report.counts.by_site = List::default();
     let profile = decoded(&report);
     let first = &profile.sample[0];
     assert_eq!(
@@ -154,7 +155,7 @@ fn inlined_frames_are_lines_of_one_location() {
     let serve = frame("main.serve", "/src/main.go", 7);
     let mut report = sample::report();
     let typ = "map[string]*main.Order";
-    report.counts.by_site = vec![
+    let sites = [
         site(Some(vec![get.clone(), serve.clone()]), typ, 2, 40_000),
         site(Some(vec![serve]), typ, 2, 9_000),
         // What found no room in the table is of all types together.
@@ -163,6 +164,7 @@ fn inlined_frames_are_lines_of_one_location() {
             ..site(None, typ, 3, 5_000)
         },
     ];
+    report.counts.by_site = listed(sites.map(Into::into));
     let profile = decoded(&report);
     let stacks: Vec<_> = profile.sample[..3]
         .iter()
@@ -188,13 +190,15 @@ fn a_stack_has_a_location_per_frame_and_takes_the_place_of_call_sites() {
         frame("main.main", "/src/main.go", 99),
     ];
     let mut report = sample::report();
-    report.counts.by_site = vec![site(
+    let alone = site(
         Some(frames[..1].to_vec()),
         "map[string]*main.Order",
         2,
         50_000,
-    )];
-    report.counts.by_stack = vec![site(Some(frames), "map[string]*main.Order", 2, 50_000)];
+    );
+    report.counts.by_site = listed([alone.into()]);
+    let whole = site(Some(frames), "map[string]*main.Order", 2, 50_000);
+    report.counts.by_stack = listed([whole.into()]);
     let profile = decoded(&report);
     assert_eq!(
         stack(&profile, &profile.sample[0]),
