@@ -66,10 +66,12 @@ fn shown(state: &State) -> Report {
     let counts = &report.counts;
     let mut shown = Counts {
         operations: only(&counts.operations, kind),
+        estimates: counts.estimates.clone(),
         quality: counts.quality,
         ..Counts::default()
     };
     if state.opened().is_some() {
+        shown.estimates = None;
         shown.operations = state
             .opened_rows()
             .map(|rows| only(rows, kind))
@@ -149,6 +151,7 @@ fn opened(subject: &Subject) -> Value {
 
 /// The intervals of the time page, oldest first; those without operations have no depths.
 fn history(state: &State) -> Value {
+    let in_windows = state.report().counts.estimates.is_some();
     let interval = |(until, strip): (f64, Option<&Strip>)| {
         let Some(strip) = strip else {
             return json!({ "until_seconds": until });
@@ -159,10 +162,15 @@ fn history(state: &State) -> Value {
             .cells
             .iter()
             .map(|(from, count)| json!({ "from": from, "count": count }));
-        json!({
+        let mut moment = json!({
             "until_seconds": until, "p50": p50, "p90": p90, "p99": p99, "p999": p999, "max": max,
             "histogram": depths.collect::<Vec<_>>(),
-        })
+        });
+        if let (true, Some(ranges)) = (in_windows, strip.ranges) {
+            let [p50, p90, p99, p999] = ranges.map(|range| [range.low, range.high]);
+            moment["ci"] = json!({ "p50": p50, "p90": p90, "p99": p99, "p999": p999 });
+        }
+        moment
     };
     state
         .data()

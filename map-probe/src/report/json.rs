@@ -449,7 +449,7 @@ fn samples(samples: &Samples) -> SampleFields<'_> {
 fn rows(rows: &Rows, estimates: Option<&Estimates>) -> Vec<Row> {
     let rows = rows.iter();
     rows.filter_map(|(kind, depths)| {
-        let estimate = estimates.and_then(|estimates| estimates.0.get(&kind));
+        let estimate = estimates.and_then(|estimates| estimates.rows.get(&kind));
         row(kind, depths, estimate)
     })
     .collect()

@@ -100,7 +100,7 @@ impl Report {
         let Some(estimates) = &self.counts.estimates else {
             return self.per_second(count);
         };
-        let (operations, _) = estimates.0.get(&row)?.operations?;
+        let (operations, _) = estimates.rows.get(&row)?.operations?;
         (self.seconds > 0.0).then(|| operations / self.seconds)
     }
 

@@ -210,5 +210,12 @@ pub(crate) fn estimates() -> Estimates {
         mean: None,
         quantiles: None,
     };
-    Estimates([(HIT, hits), (MISS, unknown)].into())
+    Estimates {
+        tables: Some(Estimate {
+            share: 1.0,
+            operations: None,
+            ..hits.clone()
+        }),
+        rows: [(HIT, hits), (MISS, unknown)].into(),
+    }
 }

@@ -127,6 +127,15 @@ fn choice(state: &State, look: Look) -> Line<'static> {
         Span::raw(format!("{dot}showing ")),
         Span::styled(kind(state.choice.kind), Look::strong()),
     ];
+    if report.counts.estimates.is_some()
+        && (state.opened().is_some() || matches!(state.tab(), Tab::List(_)))
+    {
+        // Only those of the process have intervals.
+        spans.push(Span::styled(
+            format!("{dot}as seen in windows"),
+            Look::faint(),
+        ));
+    }
     if !state.choice.filter.is_empty() && state.editing.is_none() {
         let filter = look.safe(&state.choice.filter);
         spans.push(Span::styled(

@@ -11,6 +11,7 @@ mod operations;
 mod overview;
 mod percentiles;
 mod small;
+mod sure;
 mod table;
 mod target;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::dashboard::sample;
 use crate::dashboard::state::tests::any_key;
 use crate::dashboard::state::{Event, State};
 use crate::report::model::{Counts, Mode};
+use crate::report::sample::estimates;
 use crate::report::text;
 
 const PLAIN: Look = Look {
@@ -233,6 +234,21 @@ fn windows_of_time_are_said() {
         "{screen}"
     );
     assert!(screen.contains("12 windows"), "{screen}");
+}
+
+#[test]
+fn where_only_windows_were_seen_quantiles_are_shown_with_their_intervals() {
+    let mut state = sample::state();
+    let mut report = sample::report();
+    report.counts.estimates = Some(estimates());
+    report.attached_seconds = 0.1;
+    state.update(Event::Reports(Box::new((report.clone(), report))));
+    expect_screen("overview-windows.txt", &screen_of(&state, (80, 24)));
+    expect_screen("overview-windows-200x60.txt", &screen_of(&state, (200, 60)));
+    assert!(screen_of(&state, (20, 5)).contains("p50 1 p99 2–3"));
+    sample::press(&mut state, &[Char('4')]);
+    let screen = screen_of(&state, (80, 24));
+    assert!(screen.contains("as seen in windows"), "{screen}");
 }
 
 proptest! {

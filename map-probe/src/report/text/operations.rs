@@ -58,7 +58,7 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
             .right(Ink::Strong, DEPTH, &depth(summary.max))
             .end();
         if let Some(estimates) = &report.counts.estimates {
-            let words = sureness(estimates.0.get(&row), style);
+            let words = sureness(estimates.rows.get(&row), style);
             text += &paragraph(style, (Ink::Faint, ""), 4, Ink::Faint, &words);
         }
         text += &histogram(depths, summary.count, style);
