@@ -94,16 +94,16 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
             }
             () = &mut end => break,
             () = log.flushed() => {
-                live.messages()?;
+                live.messages();
                 continue;
             }
             opened = watching.opens() => {
                 opened?;
                 announce(&progress.target, rate);
-                live.messages()?;
+                live.messages();
                 continue;
             }
-            wish = live.input() => match wish? {
+            wish = live.input() => match wish {
                 Wish::GoOn => continue,
                 Wish::End => break,
             },
@@ -114,7 +114,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         let seconds = start.elapsed();
         let report = progress.interval(&reading, seconds);
         let run = live.is_on().then(|| progress.whole(&reading, seconds));
-        live.show(&report, run)?;
+        live.show(&report, run);
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
@@ -127,12 +127,12 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     log.flush();
     let interval = progress.interval(&reading, seconds);
     if target_ended && live.is_on() {
-        live.show(&interval, Some(progress.whole(&reading, seconds)))?;
-        live.target_ended()?;
+        live.show(&interval, Some(progress.whole(&reading, seconds)));
+        live.target_ended();
         tokio::select! {
             () = signals.any() => {}
             () = &mut end => {}
-            seen = live.until_left() => seen?,
+            () = live.until_left() => {}
         }
     }
     // The screen is for the report again.

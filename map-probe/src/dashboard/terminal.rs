@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::style::ResetColor;
@@ -15,6 +16,9 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 
 use crate::messages;
+
+/// No signal takes longer to reach us.
+const UNTIL_STOPPED: Duration = Duration::from_millis(50);
 
 /// Whether the terminal is ours. One program, one terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -64,6 +68,8 @@ impl Screen {
         unsafe {
             libc::kill(0, libc::SIGTSTP);
         }
+        // Another thread may be the one that gets it: what is taken before it has stopped us all would stay taken.
+        std::thread::sleep(UNTIL_STOPPED);
         take()?;
         self.0.clear()
     }
