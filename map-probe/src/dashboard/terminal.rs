@@ -1,6 +1,7 @@
 //! The terminal: taken, drawn on, and given back as it was, whatever happens.
 
 use std::io::{self, BufWriter, Stdout, Write as _};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,7 +25,10 @@ const UNTIL_STOPPED: Duration = Duration::from_millis(50);
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// A terminal that shows the dashboard. Given back when dropped, and before a panic is told.
-pub(super) struct Screen(Terminal<CrosstermBackend<BufWriter<Stdout>>>);
+pub(super) struct Screen(
+    /// Never dropped: it would have the last word on standard error if the terminal is gone, and panic if that is, too.
+    ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+);
 
 impl Screen {
     /// Takes the terminal.
@@ -37,7 +41,7 @@ impl Screen {
         messages::divert();
         let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())));
         match terminal {
-            Ok(terminal) => Ok(Self(terminal)),
+            Ok(terminal) => Ok(Self(ManuallyDrop::new(terminal))),
             Err(error) => {
                 give_back();
                 messages::restore();
