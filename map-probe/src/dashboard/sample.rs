@@ -68,7 +68,7 @@ pub(super) fn report() -> Report {
     };
     report.cost = Some(Cost {
         windows: 12,
-        traps: 1_234_567,
+        traps: Some(1_234_567),
         ns_per_trap: Some(412.0),
         slowdown: Some(0.0083),
         bound: Some(0.01),

@@ -36,6 +36,7 @@ pub fn write_rows(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         from_seconds: (report.until_seconds - report.seconds).max(0.0),
         until_seconds: report.until_seconds,
         scope: "process",
+        mode: words::mode(report.mode),
         ..Line::default()
     };
     write(&mut out, &head, &counts.operations)?;
@@ -79,7 +80,7 @@ pub fn write_rows(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 }
 
 /// In the order of [`Line`]'s fields; a test compares.
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 24] = [
     "final",
     "from_seconds",
     "until_seconds",
@@ -103,6 +104,7 @@ const COLUMNS: [&str; 23] = [
     "max",
     "entries",
     "capacity",
+    "mode",
 ];
 
 #[derive(Clone, Default, Serialize)]
@@ -138,6 +140,8 @@ struct Line<'a> {
     max: u32,
     entries: Option<u64>,
     capacity: Option<u64>,
+    /// `trace`: counts are of operations; `sample`: of samples of CPU time.
+    mode: &'static str,
 }
 
 impl<'a> Line<'a> {
@@ -232,8 +236,8 @@ mod tests {
         let mean = f64::from(probes) / 1_200_345.0;
         let expected = format!(
             "final,from_seconds,until_seconds,scope,type,map,function,file,line,callers,\
-             op,outcome,class,count,excess_probes,mean,p50,p90,p99,p999,max,entries,capacity\r\n\
-             true,0.0,10.0,process,,,,,,,lookup,hit,table,1200345,{},{mean},1,1,2,4,40,,\r\n",
+             op,outcome,class,count,excess_probes,mean,p50,p90,p99,p999,max,entries,capacity,mode\r\n\
+             true,0.0,10.0,process,,,,,,,lookup,hit,table,1200345,{},{mean},1,1,2,4,40,,,trace\r\n",
             probes - 1_200_345
         );
         assert!(text.starts_with(&expected), "{text}");

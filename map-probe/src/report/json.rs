@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::model::{
-    Cost, Depths, Estimate, Estimates, MapRows, Mode, Quality, Report, RowKey, Rows, Samples,
+    Cost, Depths, Estimate, Estimates, MapRows, Quality, Report, RowKey, Rows, Samples,
     SiteRows, TargetInfo, TypeRows,
 };
 use super::summary::{self, Summary};
@@ -157,7 +157,7 @@ struct OfFunction<'a> {
 struct CostFields {
     attached_share: f64,
     windows: u64,
-    traps: u64,
+    traps: Option<u64>,
     ns_per_trap: Option<f64>,
     slowdown: Option<f64>,
     bound: Option<f64>,
@@ -377,10 +377,7 @@ impl<'a> Document<'a> {
                     .as_ref()
                     .and(report.cost)
                     .map(|cost| cost.windows),
-                mode: match report.mode {
-                    Mode::Trace => "trace",
-                    Mode::Sample => "sample",
-                },
+                mode: words::mode(report.mode),
                 frequency: counts.samples.as_ref().map(|samples| samples.frequency),
                 small_counted: report.small_counted,
             },

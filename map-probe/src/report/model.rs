@@ -50,8 +50,9 @@ pub enum Mode {
 pub struct Cost {
     /// Windows in which probes were attached; 1 if they always were.
     pub windows: u64,
-    /// Traps that the target took; where every operation is traced, the operations seen.
-    pub traps: u64,
+    /// Traps that the target took, or samples; where every operation is traced, the operations seen. `None` where filters
+    /// leave out operations that were trapped all the same.
+    pub traps: Option<u64>,
     /// What one cost it, in nanoseconds; `None` if it was not measured.
     pub ns_per_trap: Option<f64>,
     /// By how much the target was slowed down, as a share of its throughput without us; `None` if that cannot be told.

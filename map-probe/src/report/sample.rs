@@ -177,7 +177,7 @@ fn both<T: Entry>(one: &List<T>, other: &List<T>) -> List<T> {
 pub(crate) fn cost() -> Cost {
     Cost {
         windows: 200,
-        traps: 140_000,
+        traps: Some(140_000),
         ns_per_trap: Some(712.5),
         slowdown: Some(0.0095),
         bound: Some(0.01),

@@ -94,7 +94,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
 fn heading(report: &Report, width: usize) -> Line<'static> {
     let (count, rate) = match report.mode {
         Mode::Trace => ("count", "per s"),
-        Mode::Sample => ("samples", "share"),
+        Mode::Sample => ("samples", "of CPU"),
     };
     let columns = Columns::of(report);
     let what = match report.counts.estimates {
@@ -159,10 +159,13 @@ fn row(
     text
 }
 
-/// Operations per second; of samples, their share of all.
+/// Operations per second; of samples, their share of the CPU time.
 pub(super) fn rate(report: &Report, count: u64) -> String {
     match report.mode {
         Mode::Trace => report.per_second(count).map_or("-".to_owned(), compact),
-        Mode::Sample => share(count, report.counts.operations.total()),
+        Mode::Sample => {
+            let samples = report.counts.samples.as_ref().map(|samples| samples.total);
+            share(count, samples.unwrap_or(report.counts.operations.total()))
+        }
     }
 }

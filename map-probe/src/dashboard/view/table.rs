@@ -218,7 +218,7 @@ fn heading(table: &Table, state: &State, width: usize, look: Look) -> Line<'stat
         };
         let title = match (state.data_mode(), column.title) {
             (Mode::Sample, "count") => "samples",
-            (Mode::Sample, "per s") => "share",
+            (Mode::Sample, "per s") => "of CPU",
             (_, title) => title,
         };
         text += &right(&format!("{title}{arrow}"), column.width);

@@ -12,7 +12,7 @@ use super::{Look, draw};
 use crate::dashboard::sample;
 use crate::dashboard::state::tests::any_key;
 use crate::dashboard::state::{Event, State};
-use crate::report::model::{Counts, Mode};
+use crate::report::model::{Counts, Mode, Samples};
 use crate::report::sample::estimates;
 use crate::report::text;
 
@@ -212,12 +212,19 @@ fn samples_are_shown_as_shares() {
     let mut state = sample::state();
     let mut report = sample::report();
     report.mode = Mode::Sample;
+    report.counts.samples = Some(Samples {
+        frequency: 999,
+        total: 12_000_000,
+        ..Samples::default()
+    });
     state.update(Event::Reports(Box::new((report.clone(), report))));
     sample::press(&mut state, &[Char('3')]);
     let screen = screen_of(&state, (80, 24));
     assert!(screen.contains("samples of CPU time"), "{screen}");
-    assert!(screen.contains(" samples   share "), "{screen}");
-    assert!(screen.contains("97.2%"), "{screen}");
+    assert!(screen.contains(" samples  of CPU "), "{screen}");
+    assert!(screen.contains("10.0%"), "{screen}");
+    let words = "1,234,643 samples in maps of 12,000,000, 999 Hz";
+    assert!(screen.contains(words), "{screen}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use prost::Message as _;
 use super::proto::Profile;
 use super::*;
 use crate::report::counts::{List, listed};
+use crate::report::model::{FunctionRow, Mode, Samples};
 use crate::report::sample;
 
 fn decoded(report: &Report) -> Profile {
@@ -100,8 +101,7 @@ fn the_head_says_what_was_measured_on_what_and_when() {
         .iter()
         .map(|of| (text(of.r#type), text(of.unit)))
         .collect();
-    let expected = SAMPLE_TYPES.map(|name| (name, "count"));
-    assert_eq!(types, expected);
+    assert_eq!(types, OPERATIONS);
     assert_eq!(text(profile.default_sample_type), "excess_probes");
     assert_eq!(profile.time_nanos, 1_700_000_000_000_000_000);
     assert_eq!(profile.duration_nanos, 10_000_000_000);
@@ -216,4 +216,36 @@ fn a_profile_without_excess_probes_opens_with_operations() {
     let shown = usize::try_from(profile.default_sample_type).expect("an index");
     assert_eq!(profile.string_table[shown], "operations");
     assert!(profile.sample.is_empty());
+}
+
+#[test]
+fn samples_stand_for_time_and_those_of_unknown_depth_are_there() {
+    let mut report = sample::report();
+    let walked = report.counts.operations.total();
+    report.mode = Mode::Sample;
+    report.counts.samples = Some(Samples {
+        frequency: 999,
+        total: 5_000_000,
+        kernel: 0,
+        functions: vec![FunctionRow {
+            function: "runtime.mapassign".to_owned(),
+            inside: walked,
+            below: 7,
+            walked,
+        }],
+    });
+    let profile = decoded(&report);
+    let text =
+        |index: i64| profile.string_table[usize::try_from(index).expect("an index")].as_str();
+    let types = profile.sample_type.iter();
+    let types: Vec<_> = types.map(|of| (text(of.r#type), text(of.unit))).collect();
+    assert_eq!(types, SAMPLES);
+    assert_eq!(text(profile.default_sample_type), "cpu");
+    assert_eq!(profile.period, 1_001_001);
+    assert_eq!(profile.period_type, profile.sample_type.last().copied());
+    let unknown = profile.sample.last().expect("samples");
+    assert_eq!(stack(&profile, unknown), "runtime.mapassign (depth unknown)@:0");
+    assert_eq!(unknown.value, [7, 7 * 1_001_001]);
+    let all: i64 = profile.sample.iter().map(|sample| sample.value[0]).sum();
+    assert_eq!(all, i64::try_from(walked + 7).expect("a count"));
 }
