@@ -94,7 +94,11 @@ impl Recorder {
         }
         let rows = &report.counts.operations;
         let what = match &report.counts.samples {
-            None => format!("{} operations, {} excess probes", rows.total(), rows.excess()),
+            None => format!(
+                "{} operations, {} excess probes",
+                rows.total(),
+                rows.excess()
+            ),
             Some(samples) => format!(
                 "{} samples in map operations, of {} of the process",
                 samples.in_map_functions() + samples.in_callees(),

@@ -182,9 +182,16 @@ fn a_profile_of_samples_has_those_of_the_report_and_their_time() -> Result<()> {
     let met = report.number("samples/in_map_functions")? + report.number("samples/in_callees")?;
     ensure!(met > 0, "no samples");
     let samples: u64 = pprof::top(&profile, "samples")?.values().sum();
-    ensure!(samples == met, "{samples} samples in the profile, {met} in the report");
+    ensure!(
+        samples == met,
+        "{samples} samples in the profile, {met} in the report"
+    );
     let raw = pprof::pprof(&["-raw"], &profile)?;
-    for words in ["PeriodType: cpu nanoseconds", "Period: 500250", "samples/count cpu/nanoseconds"] {
+    for words in [
+        "PeriodType: cpu nanoseconds",
+        "Period: 500250",
+        "samples/count cpu/nanoseconds",
+    ] {
         ensure!(raw.contains(words), "no {words}: {raw}");
     }
     Ok(())
@@ -211,14 +218,26 @@ fn samples_are_chosen_by_type_and_written_as_csv() -> Result<()> {
     target.finish()?;
     ensure!(!chosen.by_type.is_empty(), "no samples of {typ}");
     for name in chosen.by_type.keys() {
-        let fits = name.as_ref().is_some_and(|name| name.starts_with("map[uint64]"));
+        let fits = name
+            .as_ref()
+            .is_some_and(|name| name.starts_with("map[uint64]"));
         ensure!(fits, "{name:?} is not {typ}");
     }
-    ensure!(chosen.json["filter"]["type"] == typ, "{}", chosen.json["filter"]);
+    ensure!(
+        chosen.json["filter"]["type"] == typ,
+        "{}",
+        chosen.json["filter"]
+    );
     let mut lines = all.lines();
-    ensure!(lines.next().is_some_and(|head| head.ends_with(",mode")), "{all}");
+    ensure!(
+        lines.next().is_some_and(|head| head.ends_with(",mode")),
+        "{all}"
+    );
     let rows: Vec<_> = lines.collect();
-    ensure!(!rows.is_empty() && rows.iter().all(|row| row.ends_with(",sample")), "{all}");
+    ensure!(
+        !rows.is_empty() && rows.iter().all(|row| row.ends_with(",sample")),
+        "{all}"
+    );
     Ok(())
 }
 

@@ -282,6 +282,19 @@ fn a_report_has_what_is_asked_for_and_says_so_with_the_oldest_go() -> Result<()>
     has_what_is_asked_for(Go::V1_19)
 }
 
+/// Every part of a report has so many operations, all of one type.
+fn all_are_of_strings(report: &Value, expected: u64) -> Result<()> {
+    for part in ["by_type", "by_site", "by_map"] {
+        let entries = list(report, part)?;
+        let of_part: u64 = entries.iter().map(|one| sum(&one["operations"])).sum();
+        ensure!(of_part == expected, "{of_part} operations {part}");
+        for entry in entries {
+            ensure!(entry["type"] == "map[string]uint64", "{entry}");
+        }
+    }
+    Ok(())
+}
+
 fn has_what_is_asked_for(go: Go) -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
@@ -304,14 +317,7 @@ fn has_what_is_asked_for(go: Go) -> Result<()> {
         "{}",
         report["quality"]
     );
-    for part in ["by_type", "by_site", "by_map"] {
-        let entries = list(&report, part)?;
-        let of_part: u64 = entries.iter().map(|one| sum(&one["operations"])).sum();
-        ensure!(of_part == expected, "{of_part} operations {part}");
-        for entry in entries {
-            ensure!(entry["type"] == "map[string]uint64", "{entry}");
-        }
-    }
+    all_are_of_strings(&report, expected)?;
     let covered = &report["target"]["functions"]["covered"];
     let covered = covered.as_array().context("a list")?;
     ensure!(
@@ -373,14 +379,7 @@ fn one_map_alone(go: Go) -> Result<()> {
         "{} instead of {expected} of {address}",
         report["quality"]
     );
-    for part in ["by_type", "by_site", "by_map"] {
-        let entries = list(&report, part)?;
-        let of_part: u64 = entries.iter().map(|one| sum(&one["operations"])).sum();
-        ensure!(of_part == expected, "{of_part} operations {part}");
-        for entry in entries {
-            ensure!(entry["type"] == "map[string]uint64", "{entry}");
-        }
-    }
+    all_are_of_strings(&report, expected)?;
     let maps = list(&report, "by_map")?;
     ensure!(maps.len() == 1 && maps[0]["map"] == address, "{maps:?}");
     Ok(())

@@ -80,6 +80,17 @@ pub(crate) fn remove_dir(dir: &std::path::Path) -> Result<()> {
     }
 }
 
+/// From now on Ctrl-C is for the programs that are started, which end in their own time, and not for us.
+pub(crate) fn outlive_interrupts() -> Result<()> {
+    extern "C" fn nothing(_: libc::c_int) {}
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        // Not ignored: what is ignored would be by those programs, too.
+        // SAFETY: the handler does nothing.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::Handler(nothing)) }?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,15 +116,4 @@ mod tests {
         assert!(on_path("sh").is_some());
         assert_eq!(on_path("no-such-program-anywhere"), None);
     }
-}
-
-/// From now on Ctrl-C is for the programs that are started, which end in their own time, and not for us.
-pub(crate) fn outlive_interrupts() -> Result<()> {
-    extern "C" fn nothing(_: libc::c_int) {}
-    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
-        // Not ignored: what is ignored would be by those programs, too.
-        // SAFETY: the handler does nothing.
-        unsafe { nix::sys::signal::signal(signal, SigHandler::Handler(nothing)) }?;
-    }
-    Ok(())
 }

@@ -254,7 +254,10 @@ fn what_samples_of_time_cannot_answer_is_refused_with_the_reason() {
         ("--map 0xc000123400", "--mode sample traps nothing"),
     ] {
         let story = refused(&format!("map-probe --pid 1 --mode sample {more}"));
-        assert!(story.contains(reason) && story.contains("hint: "), "{story}");
+        assert!(
+            story.contains(reason) && story.contains("hint: "),
+            "{story}"
+        );
     }
     let filtered = probe("map-probe --pid 1 --mode sample --type map[string]* --format csv");
     assert_eq!(filtered.format, Format::Csv);

@@ -291,14 +291,9 @@ impl Known {
 
     /// Names the type of a block.
     fn name_block(&mut self, block: u32, typ: u64, names: &mut dyn Names) -> Option<&str> {
-        let number = match self.types.get(&typ) {
-            Some(number) => *number,
-            None => {
-                let number = self.names.number(names.typ(typ).map(Into::into));
-                self.types.insert(typ, number);
-                number
-            }
-        };
+        let known = self.types.get(&typ).copied();
+        let number = known.unwrap_or_else(|| self.names.number(names.typ(typ).map(Into::into)));
+        self.types.insert(typ, number);
         if self.blocks.insert(block, number) != Some(number)
             && let Some(name) = self.names.value(number)
         {

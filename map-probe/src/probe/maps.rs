@@ -25,7 +25,7 @@ pub(super) struct Maps {
     counts: HashMap<MapKey, Count>,
     /// What is new in this reading.
     changes: Vec<(MapKey, MapCount)>,
-    maps: HashMap<MapOfType, Map>,
+    known: HashMap<MapOfType, Map>,
     list: List<MapRows>,
     /// All operations of the maps.
     named: Rows,
@@ -145,22 +145,22 @@ impl Maps {
         }
         for ((address, typ), shape) in large.into_iter().take(ASKED) {
             if let Some(capacity) = about.capacity(address, &shape)
-                && let Some(map) = self.maps.get_mut(&(address, typ))
+                && let Some(map) = self.known.get_mut(&(address, typ))
                 && let Some(size) = &mut Arc::make_mut(&mut map.rows).size
             {
                 size.capacity = Some(capacity);
             }
         }
-        let mut changed = !changes.is_empty();
+        let mut is_new = !changes.is_empty();
         if std::mem::take(&mut self.forgotten) {
             self.count_anew(about);
-            changed = true;
+            is_new = true;
         }
         if self.crowded || no_room {
-            changed |= self.count_others(operations, now);
+            is_new |= self.count_others(operations, now);
         }
-        if changed {
-            self.list = listed(self.maps.values().map(|map| Arc::clone(&map.rows)));
+        if is_new {
+            self.list = listed(self.known.values().map(|map| Arc::clone(&map.rows)));
         }
         Arc::clone(&self.list)
     }
@@ -168,7 +168,7 @@ impl Maps {
     /// Gives a row to the operations of no map that is known; whether it is another than before.
     fn count_others(&mut self, operations: &Rows, now: Duration) -> bool {
         let rows = operations.since(&self.named);
-        let others = self.maps.entry(OTHERS).or_insert_with(|| Map {
+        let others = self.known.entry(OTHERS).or_insert_with(|| Map {
             rows: Arc::new(MapRows {
                 address: None,
                 typ: None,
@@ -199,7 +199,7 @@ impl Maps {
         let Some(kind) = of_cell(key.site.cell.into()) else {
             return false;
         };
-        let map = self.maps.entry((address, typ)).or_insert_with(|| Map {
+        let map = self.known.entry((address, typ)).or_insert_with(|| Map {
             rows: Arc::new(MapRows {
                 address: Some(address),
                 typ: about.name(typ),
@@ -242,7 +242,7 @@ impl Maps {
                 rows.record(kind, depth, count.total);
             }
         }
-        self.maps.retain(|map, known| {
+        self.known.retain(|map, known| {
             let Some(rows) = rows.remove(map) else {
                 return *map == OTHERS;
             };
@@ -370,7 +370,7 @@ mod tests {
         for round in 0..5 {
             reading(&mut maps, round, &some(round * MAP_COUNTS as u64));
             assert!(maps.counts.len() <= REMEMBERED);
-            let all = maps.maps.keys().filter(|map| **map != OTHERS);
+            let all = maps.known.keys().filter(|map| **map != OTHERS);
             assert_eq!(all.count(), maps.counts.len());
         }
         assert!(maps.crowded);

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::model::{
-    Cost, Depths, Estimate, Estimates, MapRows, Quality, Report, RowKey, Rows, Samples,
-    SiteRows, TargetInfo, TypeRows,
+    Cost, Depths, Estimate, Estimates, MapRows, Quality, Report, RowKey, Rows, Samples, SiteRows,
+    TargetInfo, TypeRows,
 };
 use super::summary::{self, Summary};
 use super::words;

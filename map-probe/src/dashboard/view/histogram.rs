@@ -106,7 +106,7 @@ fn bars_of(buckets: &[Bucket], width: usize, logarithmic: bool, look: Look) -> V
         };
         let bar = bar(part, whole, length, style);
         Line::from(vec![
-            Span::styled(format!("  {}  ", label), Style::new()),
+            Span::styled(format!("  {label}  "), Style::new()),
             Span::styled(look.fit(&bar, length), look.bar()),
             Span::raw(right(&share(bucket.count, all), SHARE)),
             Span::styled(

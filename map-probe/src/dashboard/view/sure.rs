@@ -11,8 +11,10 @@ use crate::report::text::numbers::{compact, exact, mean};
 /// A row's mean and quantiles, as they are shown.
 pub(super) struct Sure<'a> {
     summary: Summary,
-    /// `None` where every operation was seen.
-    estimate: Option<Option<&'a Estimate>>,
+    /// Whether only those of windows were seen.
+    in_windows: bool,
+    /// What is known of all then.
+    estimate: Option<&'a Estimate>,
     look: Look,
 }
 
@@ -34,7 +36,8 @@ impl<'a> Sure<'a> {
         let estimates = report.counts.estimates.as_ref();
         Self {
             summary,
-            estimate: estimates.map(|estimates| estimates.of_tables(kind)),
+            in_windows: estimates.is_some(),
+            estimate: estimates.and_then(|estimates| estimates.of_tables(kind)),
             look,
         }
     }
@@ -70,17 +73,16 @@ impl<'a> Sure<'a> {
         self.shown(&text(depth), range, columns)
     }
 
-    /// `2–3`; `2?` where it is not known how sure that is.
     fn shown(
         &self,
         number: &str,
         range: impl Fn(&Estimate) -> Option<(String, String)>,
         columns: usize,
     ) -> String {
-        match self.estimate {
-            None => number.to_owned(),
-            Some(estimate) => shown(number, estimate.and_then(range), columns, self.look),
+        if !self.in_windows {
+            return number.to_owned();
         }
+        shown(number, self.estimate.and_then(range), columns, self.look)
     }
 }
 

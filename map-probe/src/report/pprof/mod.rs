@@ -244,14 +244,13 @@ impl Builder {
         depth: Option<u32>,
         label: Vec<proto::Label>,
     ) {
-        let value = match self.period {
-            Some(period) => vec![count, count.saturating_mul(period)],
-            None => {
-                let depth = u64::from(depth.unwrap_or(1));
-                let excess = count.saturating_mul(depth.saturating_sub(1));
-                self.excess |= excess > 0;
-                vec![count, count.saturating_mul(depth), excess]
-            }
+        let value = if let Some(period) = self.period {
+            vec![count, count.saturating_mul(period)]
+        } else {
+            let depth = u64::from(depth.unwrap_or(1));
+            let excess = count.saturating_mul(depth.saturating_sub(1));
+            self.excess |= excess > 0;
+            vec![count, count.saturating_mul(depth), excess]
         };
         self.profile.sample.push(proto::Sample {
             location_id: locations.to_vec(),
