@@ -71,6 +71,10 @@ pub fn hash<W: World>(
 }
 
 /// `memhash32`, `memhash64`: the key beside the seed, scrambled three times with the schedule.
+#[expect(
+    clippy::inline_always,
+    reason = "as a function of its own it would return what is not written when it fails"
+)]
 #[inline(always)]
 fn word<W: World>(world: W, schedule: u64, seed: u64, key: u64) -> Result<u64, Cause> {
     let mut block = [seed, key];
