@@ -178,9 +178,12 @@ fn release(package: &str) -> Option<&str> {
     let release = PREFIXES
         .iter()
         .find_map(|prefix| package.strip_prefix(prefix))?;
-    let begins = release.starts_with(|first: char| first.is_ascii_digit());
-    let of_flavour = FLAVOURS.iter().any(|flavour| release.ends_with(flavour));
-    (begins && of_flavour && numbers(release).len() > 2).then_some(release)
+    let version = FLAVOURS
+        .iter()
+        .find_map(|flavour| release.strip_suffix(flavour))?;
+    let begins = version.starts_with(|first: char| first.is_ascii_digit());
+    // Such as only name a version, and no release, have no kernel in them.
+    (begins && numbers(version).len() > 2).then_some(release)
 }
 
 /// The numbers in a release, which order releases.
