@@ -6,8 +6,8 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap as BpfHashMap, MapError, PerCpuArray};
 use map_probe_common::Site;
 use map_probe_common::counts::{
-    Block, DeepKey, FIRST_TYPE_BLOCK, MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK,
-    NO_STACK_BLOCK, Shape, SiteKey, Stack, UNKNOWN_TYPE_BLOCK,
+    Block, DeepKey, FIRST_TYPE_BLOCK, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, Shape,
+    SiteKey, SiteSlot, Stack, UNKNOWN_TYPE_BLOCK,
 };
 use map_probe_common::op::of_cell;
 use map_probe_common::quality::CAUSES;
@@ -77,17 +77,17 @@ impl Counters {
     ) -> Result<Counts, Failure> {
         // By map and by site first: what is in these tables is in the types' by then.
         self.maps.begin();
-        loaded.read_all("BY_MAP", |key: MapKey, count: MapCount| {
-            self.maps.see(key, &count, now);
-        })?;
+        for (index, slot) in loaded.by_map.filled() {
+            self.maps.see(index, &slot, now);
+        }
         self.maps.end();
         let mut readings = Readings {
-            sites: read_sites(loaded, "BY_SITE")?,
+            sites: loaded.by_site.filled().map(in_slot).collect(),
             stacks: Vec::new(),
             types: Types::default(),
         };
         if self.wanted.stacks {
-            readings.stacks = read_sites(loaded, "BY_STACK")?;
+            readings.stacks = loaded.by_stack.filled().map(in_slot).collect();
             loaded.read_all("STACKS", |number: u64, stack: Stack| {
                 self.stacks.insert(number, stack);
             })?;
@@ -265,15 +265,9 @@ struct Readings {
     types: Types,
 }
 
-fn read_sites(loaded: &Loaded, table: &str) -> Result<Vec<(SiteKey, u64)>, Failure> {
-    let mut sites: Vec<(SiteKey, u64)> = Vec::new();
-    loaded.read_all(table, |key: SiteKey, operations: u64| {
-        sites.push((key, operations));
-    })?;
-    // A table that is written to meanwhile may show an entry twice.
-    sites.sort_unstable();
-    sites.dedup_by_key(|(key, _)| *key);
-    Ok(sites)
+/// What is counted in a slot.
+fn in_slot((_, slot): (usize, SiteSlot)) -> (SiteKey, u64) {
+    (slot.key, slot.value)
 }
 
 /// Counts of the same caller and block of a type as rows.
