@@ -103,11 +103,20 @@ pub fn process(
 ) -> Result<()> {
     let profiler = Profiler::attach(pid, "json", &options(go))?;
     meanwhile()?;
+    let report = work(&mut target, profiler)?;
+    compare(go, &target.finish()?, &report)
+}
+
+/// Lets a waiting target do its work while it is probed; what is reported when that is done, as JSON was asked for.
+///
+/// # Errors
+///
+/// One of both fails.
+pub fn work(target: &mut Target, profiler: Profiler) -> Result<Report> {
     target.begin()?;
     target.wait_done()?;
     profiler.interrupt()?;
-    let ended = profiler.finish()?.success()?;
-    compare(go, &target.finish()?, &Report::parse(&ended.stdout)?)
+    Report::parse(&profiler.finish()?.success()?.stdout)
 }
 
 /// The options that programs of this toolchain need.

@@ -226,6 +226,8 @@ pub enum Variant {
     Profiling,
     /// By that profile, the runtime included: `-pgo`.
     ProfileGuided,
+    /// By the profile that Go's own compiler is built by: it has the evacuation and the hasher of interfaces inlined.
+    CompilersProfile,
     /// A library for Go programs.
     Plugin,
     /// A library for programs in C.
@@ -287,6 +289,7 @@ impl Variant {
             Self::Race => ("race", &["-trimpath", "-race"], &[CGO]),
             Self::Profiling => ("profiling", &["-trimpath", "-tags=profiling"], &[]),
             Self::ProfileGuided => ("profile-guided", &["-trimpath"], &[]),
+            Self::CompilersProfile => ("compilers-profile", &["-trimpath"], &[]),
             Self::Plugin => ("plugin", &["-trimpath", "-buildmode=plugin"], &[CGO]),
             Self::CShared => ("c-shared", &["-trimpath", "-buildmode=c-shared"], &[CGO]),
             Self::Asan => ("asan", &["-trimpath", "-asan"], &[CGO]),
@@ -325,6 +328,7 @@ pub fn fixture(name: &str, go: Go, variant: Variant) -> Result<PathBuf> {
     // Before the lock: it builds another fixture.
     let profile = match variant {
         Variant::ProfileGuided => Some(profile(name, go, &binary)?),
+        Variant::CompilersProfile => Some(compilers_profile(&command)?),
         _ => None,
     };
     let _lock = Lock::take(&beside(&binary, "lock"))?;
@@ -390,6 +394,16 @@ fn profile(name: &str, go: Go, binary: &Path) -> Result<OsString> {
         .stdout(Stdio::null())
         .status()?;
     ensure!(status.success(), "profiling {name} ended with {status}");
+    let mut argument = OsString::from("-pgo=");
+    argument.push(path);
+    Ok(argument)
+}
+
+/// The argument to build by the profile that a toolchain's own compiler was built by.
+fn compilers_profile(go: &Path) -> Result<OsString> {
+    let root = go.ancestors().nth(2).context("a toolchain's root")?;
+    let path = root.join("src/cmd/compile/default.pgo");
+    ensure!(path.is_file(), "there is no {}", path.display());
     let mut argument = OsString::from("-pgo=");
     argument.push(path);
     Ok(argument)

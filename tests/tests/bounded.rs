@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::exact;
 use map_probe_tests::go::{self, Go, Variant};
 use map_probe_tests::kernel;
 use map_probe_tests::oracle::Truth;
@@ -25,10 +26,7 @@ fn bounded(go: Go, bound: &str) -> Result<(Truth, Report)> {
         &target.pid(),
     ])?;
     profiler.wait_attached()?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let report = Report::parse(&profiler.finish()?.success()?.stdout)?;
+    let report = exact::work(&mut target, profiler)?;
     Ok((target.finish()?, report))
 }
 

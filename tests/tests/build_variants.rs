@@ -290,19 +290,8 @@ fn a_plugin_is_reported_as_not_covered() -> Result<()> {
         let plugin = go::fixture("library", go, Variant::Plugin)?;
         let host = go::fixture("plugin_host", go, Variant::Cgo)?;
         let mut target = Target::spawn(Command::new(host).arg(&plugin))?;
-        let mut profiler = Profiler::start(&[
-            "--max-overhead",
-            "off",
-            "--format",
-            "json",
-            "--pid",
-            &target.pid(),
-        ])?;
-        profiler.wait_attached()?;
-        target.begin()?;
-        target.wait_done()?;
-        profiler.interrupt()?;
-        let report = Report::parse(&profiler.finish()?.success()?.stdout)?;
+        let profiler = Profiler::attach(&target.pid(), "json", &[])?;
+        let report = exact::work(&mut target, profiler)?;
 
         let not_covered = &report.json["target"]["functions"]["not_covered"];
         let [entry] = not_covered.as_array().context("a list")?.as_slice() else {

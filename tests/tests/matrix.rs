@@ -100,6 +100,8 @@ cells! {
     }
     go_1_21 (Go::V1_21) {
         #[ignore = "of `cargo xtask test --full`"]
+        by_the_compilers_profile: CompilersProfile;
+        #[ignore = "of `cargo xtask test --full`"]
         pie: Pie;
         #[ignore = "of `cargo xtask test --full`"]
         cgo: Cgo;
@@ -110,6 +112,8 @@ cells! {
     }
     go_1_22 (Go::V1_22) {
         #[ignore = "of `cargo xtask test --full`"]
+        by_the_compilers_profile: CompilersProfile;
+        #[ignore = "of `cargo xtask test --full`"]
         pie: Pie;
         #[ignore = "of `cargo xtask test --full`"]
         cgo: Cgo;
@@ -119,6 +123,7 @@ cells! {
         race: Race;
     }
     go_1_23 (Go::V1_23) {
+        by_the_compilers_profile: CompilersProfile;
         pie: Pie;
         pie_stripped: PieStripped;
         cgo: Cgo;
@@ -146,6 +151,8 @@ cells! {
     }
     go_1_24 (Go::V1_24) {
         #[ignore = "of `cargo xtask test --full`"]
+        by_the_compilers_profile: CompilersProfile;
+        #[ignore = "of `cargo xtask test --full`"]
         pie: Pie;
         cgo: Cgo;
         #[ignore = "of `cargo xtask test --full`"]
@@ -154,6 +161,8 @@ cells! {
         race: Race;
     }
     go_1_25 (Go::V1_25) {
+        #[ignore = "of `cargo xtask test --full`"]
+        by_the_compilers_profile: CompilersProfile;
         #[ignore = "of `cargo xtask test --full`"]
         pie: Pie;
         #[ignore = "of `cargo xtask test --full`"]
@@ -165,6 +174,8 @@ cells! {
     }
     go_1_26 (Go::V1_26) {
         #[ignore = "of `cargo xtask test --full`"]
+        by_the_compilers_profile: CompilersProfile;
+        #[ignore = "of `cargo xtask test --full`"]
         pie: Pie;
         cgo: Cgo;
         for_a_debugger: Unoptimized;
@@ -172,6 +183,8 @@ cells! {
         race: Race;
     }
     go_1_27 (Go::V1_27) {
+        #[ignore = "of `cargo xtask test --full`"]
+        by_the_compilers_profile: CompilersProfile;
         pie: Pie;
         pie_stripped: PieStripped;
         cgo: Cgo;

@@ -9,6 +9,7 @@ mod go_layout;
 mod matrix;
 mod privilege;
 mod process;
+mod real_programs;
 mod test;
 mod tools;
 mod workspace;

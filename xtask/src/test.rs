@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in.
 
 use crate::process::{print, run as run_command, say, shown};
-use crate::{build_ebpf, go_layout, matrix, privilege, tools, workspace};
+use crate::{build_ebpf, go_layout, matrix, privilege, real_programs, tools, workspace};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Leave out the tests that need root and BPF.
     #[arg(long)]
     no_kernel: bool,
-    /// Also what takes long or needs more toolchains (Debian's golang-1.19-go): all Go versions in all builds (the table in docs/matrix.md), many more random cases, longer workloads, and a rebuild of the eBPF object to compare.
+    /// Also what takes long or needs more toolchains (Debian's golang-1.19-go): all Go versions in all builds (the table in docs/matrix.md), programs of Debian and npm (apt-get and npm fetch them), many more random cases, longer workloads, and a rebuild of the eBPF object to compare.
     #[arg(long)]
     full: bool,
 }
@@ -44,6 +44,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             tools::go(version)?;
         }
         tools::debian_go()?;
+        if !args.no_kernel {
+            real_programs::fetch();
+        }
         matrix::forget()?;
     }
     if !args.no_kernel {

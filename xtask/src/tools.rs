@@ -174,7 +174,8 @@ fn python_with_pip() -> Result<&'static str> {
     })
 }
 
-fn only_file(dir: &Path) -> Result<PathBuf> {
+/// The first file of a folder.
+pub(crate) fn only_file(dir: &Path) -> Result<PathBuf> {
     let mut entries = std::fs::read_dir(dir)?;
     let first = entries
         .next()

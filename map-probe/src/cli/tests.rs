@@ -13,8 +13,8 @@ fn probe(line: &str) -> Probe {
     }
 }
 
-/// What the user sees of a refusal.
-fn refused(line: &str) -> String {
+/// What the user sees of a refusal, of any command.
+pub(super) fn refused(line: &str) -> String {
     let Err(failure) = parsed(line) else {
         panic!("{line}: not refused");
     };

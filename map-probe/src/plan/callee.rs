@@ -11,7 +11,10 @@ pub(super) enum Callee {
     Morestack,
     /// Hashes the key in its first argument with the seed in its second.
     Hash,
-    /// The function that evacuates the old bucket first.
+    /// Hashes what an interface has in it: type, address and a seed are its arguments. The hasher of interfaces, where a
+    /// profile-guided build has it in place, computes the hash from the result.
+    HashesPart,
+    /// The function that evacuates the old bucket first, or where that is inlined the one that it calls.
     GrowWork,
     /// Returns its argument: calls only in builds without inlining.
     Identity,
@@ -76,10 +79,14 @@ const NEVER_RETURN_PREFIXES: &[&str] = &[
 // Go 1.27 internal/runtime/maps/runtime_hash64.go: says "func memHash64Fallback(k uint64, seed uintptr) uintptr {"
 // Go 1.18..1.26 runtime/alg.go: says "func memhash64(p unsafe.Pointer, h uintptr) uintptr"
 // Go 1.18..1.26 runtime/alg.go: says "func strhash(p unsafe.Pointer, h uintptr) uintptr"
+// Go 1.18..1.27 runtime/alg.go: says "func interhash(p unsafe.Pointer, h uintptr) uintptr {"
+// Go 1.18..1.27 runtime/alg.go: says "func nilinterhash(p unsafe.Pointer, h uintptr) uintptr {"
 const HASH_PREFIXES: &[&str] = &[
     "internal/runtime/maps.MemHash",
     "internal/runtime/maps.memHash",
+    "runtime.interhash",
     "runtime.memhash",
+    "runtime.nilinterhash",
     "runtime.strhash",
 ];
 
@@ -119,13 +126,28 @@ const GROWS: &[&str] = &[
 /// Functions that allocate.
 const HARMLESS: &[&str] = &["runtime.mallocgc", "runtime.newobject"];
 
+/// Whether a function is the one that `grow_work` calls: `evacuate_fast64` of `growWork_fast64`. The first call is
+/// for the bucket that the operation needs, the second for another one.
+// Go 1.18..1.25 classic runtime/map.go|map_noswiss.go: growWork has "evacuate(t, h, bucket&h.oldbucketmask())"
+// Go 1.18..1.25 classic runtime/map_fast32.go|map_fast32_noswiss.go: growWork_fast32 has "evacuate_fast32(t, h, bucket&h.oldbucketmask())"
+// Go 1.18..1.25 classic runtime/map_fast64.go|map_fast64_noswiss.go: growWork_fast64 has "evacuate_fast64(t, h, bucket&h.oldbucketmask())"
+// Go 1.18..1.25 classic runtime/map_faststr.go|map_faststr_noswiss.go: growWork_faststr has "evacuate_faststr(t, h, bucket&h.oldbucketmask())"
+fn is_called_by(grow_work: &str, name: &str) -> bool {
+    let kind = |name: &'_ str, prefix| name.strip_prefix(prefix).map(str::to_owned);
+    let kinds = (
+        kind(grow_work, "runtime.growWork"),
+        kind(name, "runtime.evacuate"),
+    );
+    matches!(kinds, (Some(of), Some(kind)) if of == kind)
+}
+
 impl Callee {
     /// Classifies a function by its name in the binary's own tables.
     pub(super) fn of(name: Option<&str>, grow_work: Option<&str>) -> Self {
         let Some(name) = name else {
             return Self::Other;
         };
-        if grow_work == Some(name) {
+        if grow_work.is_some_and(|grow_work| name == grow_work || is_called_by(grow_work, name)) {
             return Self::GrowWork;
         }
         // Functions in assembly that take their arguments on the stack; the symbol table says so, pclntab does not.
@@ -146,6 +168,10 @@ impl Callee {
             "runtime.noescape" | "internal/abi.NoEscape" | "runtime.stringStructOf"
         ) {
             Self::Identity
+        } else if name == "runtime.typehash" {
+            // Go 1.18..1.27 runtime/alg.go: says "func typehash(t *_type, p unsafe.Pointer, h uintptr) uintptr {"
+            // Go 1.18..1.27 runtime/alg.go: nilinterhash has "return c1 * typehash(t, a.data, h^c0)"
+            Self::HashesPart
         } else if let Some((_, arguments)) = READ_ONLY.iter().find(|(listed, _)| *listed == name) {
             Self::Reads(*arguments)
         } else if GROWS.contains(&name) {
@@ -163,6 +189,7 @@ impl Callee {
     pub(super) fn passed(self) -> Registers {
         let (arguments, closure) = match self {
             Self::Reads(count) => (ARGUMENTS.get(..count).unwrap_or(&ARGUMENTS), 0),
+            Self::HashesPart => (&ARGUMENTS[..3], 0),
             _ => (ARGUMENTS.as_slice(), CONTEXT),
         };
         arguments.iter().fold(closure, |set, &r| set | bit(r))
@@ -182,6 +209,10 @@ mod tests {
         assert_eq!(of("runtime.morestack_noctxt.abi0"), Callee::Morestack);
         assert_eq!(of("runtime.growWork_fast64"), Callee::GrowWork);
         assert_eq!(of("runtime.growWork"), Callee::Other);
+        assert_eq!(of("runtime.evacuate_fast64"), Callee::GrowWork);
+        assert_eq!(of("runtime.evacuate"), Callee::Other);
+        assert_eq!(of("runtime.evacuated"), Callee::Reads(1));
+        assert_eq!(of("runtime.typehash"), Callee::HashesPart);
         assert_eq!(of("runtime.(*bmap).overflow"), Callee::Reads(2));
         assert_eq!(of("runtime.(*bmap).setoverflow"), Callee::Other);
         assert_eq!(Callee::of(None, None), Callee::Other);

@@ -128,16 +128,16 @@ impl Cfg {
         Ok(cfg)
     }
 
-    /// All nodes that can be reached from `starts` (themselves included) without entering `avoided`.
+    /// All nodes that can be reached from `starts` (themselves included) without entering one that is `avoided`.
     pub(super) fn reachable(
         &self,
         starts: impl IntoIterator<Item = usize>,
-        avoided: Option<usize>,
+        avoided: impl Fn(usize) -> bool,
     ) -> Vec<bool> {
         let mut seen = vec![false; self.nodes.len()];
         let mut pending: Vec<usize> = starts.into_iter().collect();
         while let Some(index) = pending.pop() {
-            if Some(index) != avoided && !seen[index] {
+            if !avoided(index) && !seen[index] {
                 seen[index] = true;
                 pending.extend(&self.nodes[index].successors);
             }
@@ -150,7 +150,7 @@ impl Cfg {
         (0..self.nodes.len())
             .filter(|&index| {
                 let after = self.nodes[index].successors.iter().copied();
-                self.reachable(after, None)[index]
+                self.reachable(after, |_| false)[index]
             })
             .collect()
     }

@@ -45,8 +45,9 @@ pub(super) fn sites(
         cfg: &cfg,
         flow: &flow,
     };
-    let mut sites = vec![chooser.search_site()?];
-    sites.extend(chooser.evacuation_sites()?);
+    let (search, index) = chooser.search_site()?;
+    let mut sites = vec![search];
+    sites.extend(chooser.evacuation_sites(index)?);
     Ok(sites)
 }
 
@@ -77,7 +78,8 @@ impl Candidate {
 }
 
 impl Chooser<'_> {
-    fn search_site(&self) -> Result<PlannedSite, Reason> {
+    /// The site, and the number of its instruction.
+    fn search_site(&self) -> Result<(PlannedSite, usize), Reason> {
         let nodes = 0..self.cfg.nodes.len();
         let calls: Vec<usize> = nodes
             .clone()
@@ -114,7 +116,8 @@ impl Chooser<'_> {
             Some(_) => Role::SearchOrDefer,
             None => Role::Search,
         };
-        best.map(|best| self.site(&best, role)).ok_or(reason)
+        best.map(|best| (self.site(&best, role), best.index))
+            .ok_or(reason)
     }
 
     fn candidate(
@@ -127,7 +130,7 @@ impl Chooser<'_> {
         let cost = self.cost(index)?;
         let missed = self
             .cfg
-            .reachable(origins.iter().copied(), Some(index))
+            .reachable(origins.iter().copied(), |node| node == index)
             .into_iter()
             .zip(&self.cfg.nodes)
             .any(|(reached, node)| reached && node.is_return());
@@ -141,25 +144,33 @@ impl Chooser<'_> {
         })
     }
 
-    /// After each call that evacuates, the best instruction of those that follow it without a branch, another way in,
+    /// After each call that evacuates what the operation from the site at `search` needs, the best instruction of those that follow it without a branch, another way in,
     /// another call or a change of the map: operations pass them exactly when the call returns to them.
     ///
     /// `mapdelete_fast32` and `_fast64` have no more use for the hash by then, and do not keep it: there it has to
     /// be remembered from the first site. (Type, map and key could not be: they move with the stack.)
-    fn evacuation_sites(&self) -> Result<Vec<PlannedSite>, Reason> {
+    ///
+    /// Such a call comes first: where `growWork` is inlined, a second one evacuates another bucket, and changes
+    /// nothing in the chain that is to be searched.
+    fn evacuation_sites(&self, search: usize) -> Result<Vec<PlannedSite>, Reason> {
         let Some(name) = self.function.grow_work else {
             return Ok(Vec::new());
         };
         let calls: Vec<usize> = (0..self.cfg.nodes.len())
             .filter(|&index| self.cfg.nodes[index].callee == Some(Callee::GrowWork))
             .collect();
-        if calls.is_empty() {
-            return Err(Reason::NoGrowWork { name });
-        }
         if calls.len() > MAX_GROW_WORK {
             return Err(Reason::TooManyCalls { name });
         }
-        calls
+        let comes_first = |call: &&usize| {
+            let other = |node: usize| node != **call && calls.contains(&node);
+            self.cfg.reachable([search], other)[**call]
+        };
+        let first: Vec<usize> = calls.iter().filter(comes_first).copied().collect();
+        if first.is_empty() {
+            return Err(Reason::NoGrowWork { name });
+        }
+        first
             .into_iter()
             .map(|call| {
                 self.after_call(call)

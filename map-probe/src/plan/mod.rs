@@ -8,6 +8,7 @@ mod cost;
 mod effects;
 mod facts;
 mod flow;
+mod inlined;
 mod place;
 mod reason;
 pub mod returns;
@@ -24,6 +25,7 @@ use map_probe_common::op::Op;
 use map_probe_common::site::{KeyForm, Role, Site};
 
 pub use cost::Kernel;
+pub(crate) use inlined::others as callers_to_check;
 pub use wrappers::name_callers;
 
 use crate::target::{Function, GoMaps};
@@ -108,7 +110,7 @@ pub struct PlannedFunction {
     pub coverage: Coverage,
 }
 
-/// Plans all map functions of a Go version.
+/// Plans all map functions of a Go version, and those of their callers in the runtime that have one of them inlined.
 ///
 /// `find` finds a function of the binary by its symbol; `resolve` names the function at an address. Sites are
 /// chosen for what `kernel` does cheaply.
@@ -119,21 +121,25 @@ pub fn plan<'a>(
     resolve: &dyn Fn(u64) -> Option<String>,
     kernel: Kernel,
 ) -> Vec<PlannedFunction> {
+    let one = |function: &MapFunction, refused: Option<String>| {
+        let code = find(function.symbol);
+        PlannedFunction {
+            function: *function,
+            address: code.as_ref().map_or(0, |code| code.address),
+            coverage: match (code, refused) {
+                (None, _) => Coverage::Absent,
+                (_, Some(reason)) => Coverage::NotCovered(reason),
+                (Some(code), None) => match choose::sites(function, &code, maps, resolve, kernel) {
+                    Ok(sites) => Coverage::Covered(sites),
+                    Err(reason) => Coverage::NotCovered(reason.to_string()),
+                },
+            },
+        }
+    };
+    let inlined = inlined::functions(maps, find).into_iter();
     maps.functions
         .iter()
-        .map(|function| {
-            let code = find(function.symbol);
-            PlannedFunction {
-                function: *function,
-                address: code.as_ref().map_or(0, |code| code.address),
-                coverage: match code {
-                    None => Coverage::Absent,
-                    Some(code) => match choose::sites(function, &code, maps, resolve, kernel) {
-                        Ok(sites) => Coverage::Covered(sites),
-                        Err(reason) => Coverage::NotCovered(reason.to_string()),
-                    },
-                },
-            }
-        })
+        .map(|function| one(function, None))
+        .chain(inlined.map(|inlined| one(&inlined.function, inlined.refused)))
         .collect()
 }

@@ -22,7 +22,7 @@ use super::place::{self, locate};
 use super::reason::Reason;
 use super::value::State;
 use super::value::Value::{self, Hash, Key, KeyLen, Map, Typ};
-use super::{MapFunction, wrappers};
+use super::{MapFunction, inlined, wrappers};
 use crate::target::{Function, GoMaps};
 
 /// Functions without a frame of their own that map functions call, if they are compiled so.
@@ -88,7 +88,17 @@ pub fn table<'a>(
 ) -> SampleTable {
     let mut table = SampleTable::default();
     let mut numbers = HashMap::new();
-    for function in maps.functions.iter().chain(maps.also_sampled) {
+    let inlined = inlined::functions(maps, find).into_iter();
+    let inlined: Vec<_> = inlined
+        .filter(|inlined| inlined.refused.is_none())
+        .map(|inlined| inlined.function)
+        .collect();
+    for function in maps
+        .functions
+        .iter()
+        .chain(maps.also_sampled)
+        .chain(&inlined)
+    {
         let Some(code) = find(function.symbol) else {
             continue;
         };

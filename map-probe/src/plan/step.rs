@@ -6,7 +6,7 @@ use iced_x86::{Mnemonic, OpKind, Register};
 
 use super::callee::Callee;
 use super::cfg::Node;
-use super::effects::{Access, NOTES, RAX, RBP, RSP, bit, number};
+use super::effects::{ARGUMENTS, Access, NOTES, RAX, RBP, RSP, bit, number};
 use super::facts::{Facts, Target};
 use super::value::{Inputs, Slot, State, Value};
 
@@ -121,12 +121,10 @@ impl Step<'_> {
         let Value::Frame(offset) = state.registers[to] else {
             return false;
         };
-        if instruction.op_count() != 2
-            || matches!(instruction.op1_kind(), OpKind::Register | OpKind::Memory)
-        {
+        let (2, Ok(constant)) = (instruction.op_count(), instruction.try_immediate(1)) else {
             return false;
-        }
-        let constant = instruction.immediate(1).cast_signed();
+        };
+        let constant = constant.cast_signed();
         let change = match instruction.mnemonic() {
             Mnemonic::Add => constant,
             Mnemonic::Sub => constant.saturating_neg(),
@@ -246,6 +244,12 @@ impl Step<'_> {
         let result = match callee {
             _ if hashes => Value::Hash,
             Callee::Identity => state.registers[RAX],
+            Callee::HashesPart => ARGUMENTS[..3]
+                .iter()
+                .fold(Inputs::default(), |inputs, &argument| {
+                    inputs.union(state.registers[argument].inputs())
+                })
+                .value(),
             _ => Value::Unknown,
         };
         let keeps_addresses = hashes || matches!(callee, Callee::Identity | Callee::Morestack);
@@ -283,6 +287,8 @@ impl Step<'_> {
         if callee == Callee::WriteBarrier {
             state.registers[NOTES] = Value::Notes;
         }
-        state.changed = !hashes;
+        if callee != Callee::HashesPart {
+            state.changed = !hashes;
+        }
     }
 }

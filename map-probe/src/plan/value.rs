@@ -42,8 +42,6 @@ impl Inputs {
     pub(super) const KEY: Self = Self(1);
     /// The seed.
     pub(super) const SEED: Self = Self(2);
-    /// Both: the value may be a hash.
-    pub(super) const BOTH: Self = Self(3);
 
     /// All that is in either.
     pub(super) const fn union(self, other: Self) -> Self {
@@ -74,18 +72,18 @@ impl Value {
     /// What is known where two paths meet that bring these values.
     ///
     /// Where one way of hashing is a call and the other is computed in place (Go 1.27's `_fast32` and `_fast64`
-    /// functions), a value that is still used afterwards, and is the hash on one path and computed from key
-    /// and seed on the other, is the variable that holds the hash on both.
+    /// functions; the hasher of interfaces in profile-guided builds), a value that is still used afterwards, and is
+    /// the hash on one path and computed from the seed on the other, is the variable that holds the hash on both: a
+    /// register in use has one variable, and nothing but hashing reads the seed. The key need not have gone in: the
+    /// hash of a nil interface is the seed.
     fn meet(self, other: Self, live: bool) -> Self {
+        let seeded = |value: Self| value.inputs().0 & Inputs::SEED.0 != 0;
         match (self, other) {
             (a, b) if a == b => a,
-            (Self::Hash, Self::Mix(Inputs::BOTH)) | (Self::Mix(Inputs::BOTH), Self::Hash)
-                if live =>
-            {
+            (Self::Hash, computed) | (computed, Self::Hash) if live && seeded(computed) => {
                 Self::Hash
             }
-            (Self::Mix(a), Self::Mix(b)) => Inputs(a.0 & b.0).value(),
-            _ => Self::Unknown,
+            (a, b) => Inputs(a.inputs().0 & b.inputs().0).value(),
         }
     }
 
@@ -195,11 +193,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_computed_value_is_the_hash_only_if_key_and_seed_went_in_and_it_is_used() {
+    fn a_computed_value_is_the_hash_only_if_the_seed_went_in_and_it_is_used() {
         let both = Value::Mix(Inputs::KEY.union(Inputs::SEED));
         assert_eq!(Value::Hash.meet(both, true), Value::Hash);
         assert_eq!(both.meet(Value::Hash, true), Value::Hash);
         assert_eq!(Value::Hash.meet(both, false), Value::Unknown);
+        assert_eq!(Value::Hash.meet(Value::Seed, true), Value::Hash);
+        assert_eq!(
+            Value::Seed.meet(both, true).meet(Value::Hash, true),
+            Value::Hash
+        );
         let key_only = Value::Mix(Inputs::KEY);
         assert_eq!(Value::Hash.meet(key_only, true), Value::Unknown);
         assert_eq!(Value::Hash.meet(Value::Unknown, true), Value::Unknown);

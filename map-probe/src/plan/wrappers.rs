@@ -1,7 +1,7 @@
 //! Calls of map functions by other functions of the runtime, on behalf of the code that does the operation: Go 1.27's
 //! `mapaccess1` only calls `mapaccess2`, all `mapdelete` of Swiss maps end in one method.
 
-use iced_x86::{Decoder, DecoderOptions};
+use iced_x86::{Decoder, DecoderOptions, Instruction};
 use map_probe_common::site::{MAX_WRAPPERS, NO_CALLER, STACK_WORDS, Site, Wrapper};
 
 use super::{Coverage, MapFunction, PlannedFunction};
@@ -46,11 +46,12 @@ pub(super) fn wrappers<'a>(
 
 /// Lets a site know the wrappers of its function.
 pub(super) fn set(site: &mut Site, calls: &[Wrapper]) {
-    for (to, call) in site.wrappers.iter_mut().zip(calls) {
-        *to = *call;
+    let mut words = site.stack_words;
+    for (index, call) in calls.iter().take(MAX_WRAPPERS).enumerate() {
+        site.wrappers[index] = *call;
+        words = words_to(site, call).map_or(words, |reach| words.max(reach));
     }
-    let reach = calls.iter().filter_map(|call| words_to(site, call));
-    site.wide_words = reach.fold(site.stack_words, u8::max);
+    site.wide_words = words;
 }
 
 /// How long a site's window has to be to have a wrapper's return address in it; `None` if it cannot be.
@@ -65,19 +66,27 @@ fn words_to(site: &Site, call: &Wrapper) -> Option<u8> {
         .filter(|words| usize::from(*words) <= STACK_WORDS)
 }
 
-/// The calls in `wrapper` of `callees`, itself not among them.
+/// Whether a function calls one of `callees` that is not itself.
+pub(super) fn calls_any(function: &Function<'_>, callees: &[u64]) -> bool {
+    calls_of(function, callees).next().is_some()
+}
+
+/// The instructions that call one of `callees`, the function itself not among them.
+fn calls_of(function: &Function<'_>, callees: &[u64]) -> impl Iterator<Item = Instruction> {
+    let decoder = Decoder::with_ip(64, function.code, function.address, DecoderOptions::NONE);
+    decoder.into_iter().filter(|instruction| {
+        let target = instruction.near_branch_target();
+        instruction.is_call_near() && target != function.address && callees.contains(&target)
+    })
+}
+
+/// The calls in `wrapper` of `callees`, itself not among them, with what lies above their frames.
 fn calls(
     wrapper: &Function<'_>,
     callees: &[u64],
     stack_bytes: &dyn Fn(u64) -> Option<u32>,
 ) -> Vec<Wrapper> {
-    Decoder::with_ip(64, wrapper.code, wrapper.address, DecoderOptions::NONE)
-        .iter()
-        .filter(iced_x86::Instruction::is_call_near)
-        .filter(|call| {
-            let target = call.near_branch_target();
-            target != wrapper.address && callees.contains(&target)
-        })
+    calls_of(wrapper, callees)
         .filter_map(|call| {
             // As the call returns, its return address has just been taken off the stack.
             let distance = u64::from(stack_bytes(call.ip())?) + 8;

@@ -20,6 +20,7 @@ use super::moduledata::ModuleData;
 use super::pclntab::{Functions, Header};
 use super::types::Namer;
 use super::{Function, GoMaps, GoVersion, buildid};
+use crate::plan::callers_to_check;
 use crate::plan::sampling::MAYBE_FRAMELESS;
 
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
@@ -91,7 +92,8 @@ impl Binary {
             let wrappers = function.wrappers.iter().copied();
             wrappers.chain([function.symbol])
         });
-        let wanted = wanted.chain(MAYBE_FRAMELESS).chain(aes::functions());
+        let wanted = wanted.chain(MAYBE_FRAMELESS).chain(callers_to_check());
+        let wanted = wanted.chain(aes::functions());
         let places = functions
             .find(&image, wanted.chain([RUNTIME_FUNCTION]))
             .ok_or_else(damaged)?;
@@ -155,8 +157,8 @@ impl Binary {
         &self.facts.maps
     }
 
-    /// One of the map functions ([`GoMaps::functions`], [`GoMaps::also_sampled`]), their wrappers or those that they
-    /// call ([`MAYBE_FRAMELESS`]) with its code; `None` if the program does not have it.
+    /// One of the map functions ([`GoMaps::functions`], [`GoMaps::also_sampled`]), their callers in the runtime or those
+    /// that they call ([`MAYBE_FRAMELESS`]) with its code; `None` if the program does not have it.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<Function<'_>> {
         let (address, code) = self.code.get(name)?;

@@ -62,3 +62,6 @@ pub(super) fn capacity(
     let entries = field(layout.entries.offset)?;
     (entries <= slots && shape.entries <= slots).then_some(slots)
 }
+
+#[cfg(test)]
+mod tests;

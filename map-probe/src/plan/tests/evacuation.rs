@@ -52,3 +52,59 @@ fn an_insert_without_the_call_that_evacuates_is_refused() {
         "it does not call runtime.growWork_fast64, which was probably inlined"
     );
 }
+
+#[test]
+fn where_what_evacuates_is_inlined_its_first_call_is_the_one_that_counts() {
+    let code = hashing(|a| {
+        let (mut join, mut done) = (a.create_label(), a.create_label());
+        a.mov(qword_ptr(rsp + 0x18), rax)?;
+        a.mov(rbx, qword_ptr(rsp + 0x48))?;
+        a.cmp(qword_ptr(rbx + 24), 0)?;
+        a.je(join)?;
+        a.mov(rax, qword_ptr(rsp + 0x40))?;
+        a.call(EVACUATE)?;
+        a.mov(rax, qword_ptr(rsp + 0x18))?;
+        a.mov(rbx, qword_ptr(rsp + 0x48))?;
+        a.cmp(qword_ptr(rbx + 24), 0)?;
+        a.je(done)?;
+        a.mov(rax, qword_ptr(rsp + 0x40))?;
+        a.call(EVACUATE)?;
+        a.set_label(&mut done)?;
+        a.mov(rbx, qword_ptr(rsp + 0x48))?;
+        a.set_label(&mut join)?;
+        a.nop()?;
+        a.mov(rax, rbx)
+    });
+    let sites = sites(&[INSERT], &code);
+    let [search, evacuated] = sites.as_slice() else {
+        panic!("expected two sites, got {sites:?}");
+    };
+    assert_eq!(search.role, Role::SearchOrDefer);
+    assert_eq!(evacuated.role, Role::AfterEvacuation);
+    assert_eq!(evacuated.cost, Cost::Emulated);
+    assert!(
+        evacuated.instruction.starts_with("je") && evacuated.offset > search.offset,
+        "the branch between the two calls: {evacuated:?}"
+    );
+}
+
+#[test]
+fn an_evacuation_that_comes_before_hashing_is_none_to_wait_for() {
+    let code = assemble(|a| {
+        prologue(a)?;
+        a.mov(qword_ptr(rsp + 0x40), rax)?;
+        a.mov(qword_ptr(rsp + 0x48), rbx)?;
+        a.call(EVACUATE)?;
+        a.mov(rax, qword_ptr(rsp + 0x40))?;
+        a.mov(rbx, qword_ptr(rsp + 0x48))?;
+        a.mov(rdx, qword_ptr(rax + HASHER))?;
+        a.mov(rcx, qword_ptr(rdx))?;
+        a.mov(rbx, qword_ptr(rbx + SEED))?;
+        a.lea(rax, qword_ptr(rsp + 0x50))?;
+        a.call(rcx)?;
+        a.nop()?;
+        epilogue(a)
+    });
+    let reason = reason(&[INSERT], &code);
+    assert!(reason.starts_with("it does not call"), "{reason}");
+}

@@ -1,11 +1,13 @@
 //! The planner as a whole, on small functions assembled the way Go's compiler writes them.
 
 mod evacuation;
+mod inlined;
 mod refusals;
 mod returns;
 mod sampling;
 mod search;
 mod two_ways;
+mod wrappers;
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::{
@@ -26,6 +28,8 @@ const THROW: u64 = 0x40_8100;
 const GROW_WORK: u64 = 0x40_8200;
 const MEM_HASH: u64 = 0x40_8300;
 const MORESTACK: u64 = 0x40_8400;
+const EVACUATE: u64 = 0x40_8500;
+const TYPE_HASH: u64 = 0x40_8600;
 
 /// Offsets of the made-up maps that the assembled functions work on.
 const HASHER: i32 = 72;
@@ -41,6 +45,8 @@ fn resolve(address: u64) -> Option<String> {
         GROW_WORK => "runtime.growWork_fast64",
         MEM_HASH => "internal/runtime/maps.memHash64AES",
         MORESTACK => "runtime.morestack_noctxt",
+        EVACUATE => "runtime.evacuate_fast64",
+        TYPE_HASH => "runtime.typehash",
         _ => return None,
     };
     Some(name.to_owned())

@@ -124,6 +124,16 @@ fn check_any(code: &[u8]) {
     }
 }
 
+/// Found by fuzzing: its second operand is neither a register nor a constant, nor what else reads memory has.
+#[test]
+fn a_string_instruction_with_an_address_of_the_frame_is_followed() {
+    let code = hashing(|a| {
+        a.lea(rax, qword_ptr(rsp + 0x20))?;
+        a.scasq()
+    });
+    check_any(&code);
+}
+
 proptest! {
     #[test]
     fn random_bytes_never_confuse_the_planner(code in prop::collection::vec(any::<u8>(), 0..600)) {

@@ -28,7 +28,7 @@ pub(crate) struct GoFacts {
     pub(crate) kind_flags: u8,
     /// How far the offset of a struct's field is shifted left in its descriptor.
     pub(crate) field_offset_shift: u32,
-    /// Whether it was never tried: all facts are from Go's sources alone.
+    /// Whether the oracle was never built by it, for want of a toolchain (`docs/real-programs.md` has what was seen).
     pub(crate) untested: bool,
 }
 
