@@ -62,7 +62,7 @@ pub struct SiteKey {
 shared!(SiteKey, 16, { caller: u64, block: u32, cell: u16, depth: u16 });
 
 impl SlotKey for SiteKey {
-    #[inline(always)]
+    #[inline]
     fn slot_hash(&self) -> u64 {
         let kind = u64::from(self.block) << 32 | u64::from(self.cell) << 16 | u64::from(self.depth);
         mix(self.caller, kind)
@@ -85,7 +85,7 @@ pub struct MapKey {
 shared!(MapKey, 24, { map: u64, site: SiteKey });
 
 impl SlotKey for MapKey {
-    #[inline(always)]
+    #[inline]
     fn slot_hash(&self) -> u64 {
         mix(self.map, self.site.slot_hash())
     }
@@ -105,7 +105,7 @@ pub struct MapCount {
 shared!(MapCount, 40, { operations: u64, shape: Shape, time: u64 });
 
 impl SlotValue for MapCount {
-    #[inline(always)]
+    #[inline]
     fn last_used(&self) -> u64 {
         self.time
     }

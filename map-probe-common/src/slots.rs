@@ -41,14 +41,14 @@ pub trait SlotValue: Copy + Default {
 }
 
 impl SlotValue for u64 {
-    #[inline(always)]
+    #[inline]
     fn last_used(&self) -> u64 {
         u64::MAX
     }
 }
 
 /// Two numbers as one, of which the upper half is as good as random.
-#[inline(always)]
+#[inline]
 pub(crate) fn mix(first: u64, second: u64) -> u64 {
     // An odd number without a pattern: 2^64 over the golden ratio.
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -57,7 +57,7 @@ pub(crate) fn mix(first: u64, second: u64) -> u64 {
 }
 
 /// The place of the first slot for a key, in a table of so many slots less one; their number is a power of two.
-#[inline(always)]
+#[inline]
 #[must_use]
 pub fn first_slot(hash: u64, mask: u32) -> u32 {
     (hash >> 24) as u32 & mask
@@ -85,7 +85,9 @@ mod tests {
         });
         let mut places: HashMap<u32, u32> = HashMap::new();
         for key in keys {
-            *places.entry(first_slot(key.slot_hash(), 16_383)).or_default() += 1;
+            *places
+                .entry(first_slot(key.slot_hash(), 16_383))
+                .or_default() += 1;
         }
         // 4,096 keys at random in 16,384 places: about 3,624 different ones.
         assert!(places.len() > 3500, "{} places", places.len());

@@ -330,21 +330,9 @@ impl Watch {
 
     fn probe(self, format: Format, interval: Duration) -> Result<Probe, Failure> {
         let sampling = self.sampling()?;
-        let can_sample = matches!(format, Format::Text | Format::Json | Format::Ndjson);
-        if sampling.is_some() && !can_sample {
-            return Err(Failure::new(
-                Status::Usage,
-                "--mode sample: this format is for counts of operations, and samples are none",
-            )
-            .hint("give --format text, json or ndjson"));
-        }
         let wanted = self.who.wanted();
-        if sampling.is_some() && (wanted.stacks || !wanted.filters().is_empty()) {
-            return Err(Failure::new(
-                Status::Usage,
-                "--mode sample: filters and stacks are for operations, and samples are none",
-            )
-            .hint("leave out --type, --function, --op, --map and --stacks, or trace"));
+        if sampling.is_some() {
+            refuse_to_sample(format, &wanted)?;
         }
         let target = target(self.pid, self.command)?;
         Ok(Probe {
@@ -366,6 +354,29 @@ impl Watch {
             bench: None,
         })
     }
+}
+
+/// Refuses what samples of time cannot answer.
+fn refuse_to_sample(format: Format, wanted: &Wanted) -> Result<(), Failure> {
+    let (what, hint) = if format == Format::Hlog {
+        (
+            "--format hlog: an interval log counts operations, and a sample is a share of time",
+            "give another format, or leave --mode sample out",
+        )
+    } else if wanted.stacks {
+        (
+            "--stacks: a timer's interrupt cannot wait for memory of the target, as a stack needs it",
+            "call sites are there without it; for stacks leave --mode sample out",
+        )
+    } else if !wanted.ops.is_empty() || wanted.map.is_some() {
+        (
+            "--op and --map choose what is trapped, and --mode sample traps nothing",
+            "leave them out, or leave --mode sample out; --type and --function can be given",
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Status::Usage, what).hint(hint))
 }
 
 fn target(pid: Option<i32>, command: Vec<OsString>) -> Result<Target, Failure> {

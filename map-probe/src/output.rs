@@ -156,7 +156,7 @@ impl Emitter {
         let written = write(&mut self.out, self.style).and_then(|()| self.out.flush());
         match written {
             Ok(()) => Ok(ControlFlow::Continue(())),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(error) if self.is_gone(&error) => {
                 self.gone = true;
                 // What is still buffered must not be tried again when this is dropped.
                 self.out = Box::new(io::sink());
@@ -169,6 +169,14 @@ impl Emitter {
             .caused_by(error)
             .hint("make room there, or give another file with --output")),
         }
+    }
+}
+
+impl Emitter {
+    /// Whether an error says that nobody reads any more: a pipe's reader has ended, or the dashboard's terminal was closed.
+    fn is_gone(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::BrokenPipe
+            || (self.format == Format::Tui && error.raw_os_error() == Some(libc::EIO))
     }
 }
 

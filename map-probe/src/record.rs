@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tempfile::NamedTempFile;
 
 use crate::error::{Failure, Status};
-use crate::report::model::Report;
+use crate::report::model::{Mode, Report};
 use crate::report::{json, pprof};
 
 /// How often the bar's clock is drawn anew.
@@ -74,7 +74,11 @@ impl Recorder {
         let operations = report.counts.operations.total();
         self.operations = self.operations.saturating_add(operations);
         let operations = self.operations;
-        self.bar.set_message(format!("{operations} operations"));
+        let noun = match report.mode {
+            Mode::Trace => "operations",
+            Mode::Sample => "samples",
+        };
+        self.bar.set_message(format!("{operations} {noun}"));
         ControlFlow::Continue(())
     }
 
@@ -89,12 +93,19 @@ impl Recorder {
             json.write(|out| json::write_document(out, report))?;
         }
         let rows = &report.counts.operations;
-        let mut line = format!(
-            "recorded {} operations, {} excess probes, to {}",
-            rows.total(),
-            rows.excess(),
-            self.profile.path.display()
-        );
+        let what = match &report.counts.samples {
+            None => format!(
+                "{} operations, {} excess probes",
+                rows.total(),
+                rows.excess()
+            ),
+            Some(samples) => format!(
+                "{} samples in map operations, of {} of the process",
+                samples.in_map_functions() + samples.in_callees(),
+                samples.total
+            ),
+        };
+        let mut line = format!("recorded {what}, to {}", self.profile.path.display());
         if let Some(json) = &self.json {
             line.push_str(" and ");
             line.push_str(&json.path.display().to_string());

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
@@ -82,8 +83,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let first = tokio::time::Instant::from_std(start) + request.interval;
     let mut ticks = interval_at(first, request.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let end = until(start, request.duration);
-    tokio::pin!(end);
+    let mut end = pin!(until(start, request.duration));
     let mut target_ended = false;
     loop {
         tokio::select! {
@@ -97,16 +97,16 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
             () = &mut end => break,
             _ = ticks.tick() => {}
             () = log.flushed() => {
-                live.messages()?;
+                live.messages();
                 continue;
             }
             opened = watching.opens() => {
                 opened?;
                 announce(&progress.target, rate);
-                live.messages()?;
+                live.messages();
                 continue;
             }
-            wish = live.input() => match wish? {
+            wish = live.input() => match wish {
                 Wish::GoOn => continue,
                 Wish::End => break,
             },
@@ -116,7 +116,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         let seconds = start.elapsed();
         let report = progress.interval(&reading, seconds);
         let run = live.is_on().then(|| progress.whole(&reading, seconds));
-        live.show(&report, run)?;
+        live.show(&report, run);
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
@@ -129,12 +129,12 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     log.flush();
     let interval = progress.interval(&reading, seconds);
     if target_ended && live.is_on() {
-        live.show(&interval, Some(progress.whole(&reading, seconds)))?;
-        live.target_ended()?;
+        live.show(&interval, Some(progress.whole(&reading, seconds)));
+        live.target_ended();
         tokio::select! {
             () = signals.any() => {}
             () = &mut end => {}
-            seen = live.until_left() => seen?,
+            () = live.until_left() => {}
         }
     }
     // The screen is for the report again.
@@ -289,7 +289,7 @@ impl Progress {
         let seconds = length.as_secs_f64();
         let told = match &mut self.account {
             Some(account) => account.interval(&reading.taken, counts, &reading.names, seconds),
-            None => everything(counts, seconds, self.rate),
+            None => self.everything(counts, seconds),
         };
         self.cpu = cpu;
         self.counts = reading.counts.clone();
@@ -303,9 +303,32 @@ impl Progress {
         let seconds = until.as_secs_f64();
         let told = match &self.account {
             Some(account) => account.whole(reading.counts.clone(), &reading.names, seconds),
-            None => everything(reading.counts.clone(), seconds, self.rate),
+            None => self.everything(reading.counts.clone(), seconds),
         };
         self.report(told, (until, until), own::cpu_time(), true)
+    }
+
+    /// What is told of a time in which every operation was traced, or that was sampled.
+    fn everything(&self, counts: Counts, seconds: f64) -> Told {
+        let operations = counts.operations.total();
+        // What a filter leaves out is trapped as well, and in no count; those for others than `--op` are not probed at all.
+        let chosen = self.filters.iter().any(|(option, _)| *option != "op");
+        let traced = (!chosen).then(|| operations.saturating_add(counts.quality.missing()));
+        let samples = counts.samples.as_ref().map(|samples| samples.total);
+        let rate = self.rate;
+        Told {
+            attached_seconds: seconds,
+            cost: Cost {
+                windows: 1,
+                traps: samples.or(traced),
+                ns_per_trap: rate.and_then(|rate| rate.ns_per_sample),
+                slowdown: rate.and_then(Rate::share),
+                bound: rate.and_then(|rate| rate.bound),
+                cpu_seconds: 0.0,
+                resident_bytes: 0,
+            },
+            counts,
+        }
     }
 
     /// `cpu` is our own time for it: for the whole run all since our start, so that getting ready is in it.
@@ -336,28 +359,6 @@ impl Progress {
             }),
             counts: told.counts,
         }
-    }
-}
-
-/// What is told of a time in which every operation was traced, or that was sampled.
-fn everything(counts: Counts, seconds: f64, rate: Option<Rate>) -> Told {
-    let operations = counts.operations.total();
-    let traced = operations.saturating_add(counts.quality.missing());
-    Told {
-        attached_seconds: seconds,
-        cost: Cost {
-            windows: 1,
-            traps: counts
-                .samples
-                .as_ref()
-                .map_or(traced, |samples| samples.total),
-            ns_per_trap: rate.and_then(|rate| rate.ns_per_sample),
-            slowdown: rate.and_then(Rate::share),
-            bound: rate.and_then(|rate| rate.bound),
-            cpu_seconds: 0.0,
-            resident_bytes: 0,
-        },
-        counts,
     }
 }
 

@@ -4,6 +4,7 @@ mod verifying;
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use map_probe_common::Site;
@@ -321,7 +322,7 @@ impl Session {
 
     /// The names of types as records of windows have them, as of the last [`Session::read`].
     #[must_use]
-    pub fn type_names(&self) -> &TypeNames {
+    pub fn type_names(&self) -> &Arc<TypeNames> {
         self.counters.type_names()
     }
 

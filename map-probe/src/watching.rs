@@ -1,6 +1,7 @@
 //! Probes in place all the time, or in windows: what a run waits for and reads is the same.
 
 use std::future::pending;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -30,7 +31,7 @@ pub(crate) struct Reading {
     /// In windows, since the last reading.
     pub(crate) taken: Taken,
     /// The names of types in `taken`.
-    pub(crate) names: TypeNames,
+    pub(crate) names: Arc<TypeNames>,
 }
 
 impl Watching {
@@ -81,7 +82,7 @@ impl Watching {
         Ok(Reading {
             counts,
             taken,
-            names: session.type_names().clone(),
+            names: Arc::clone(session.type_names()),
         })
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod exact;
 pub mod go;
+pub mod hdrhistogram;
 pub mod kernel;
 pub mod matrix;
 pub mod oracle;

@@ -194,3 +194,38 @@ pub fn top(profile: &Path, sample_type: &str) -> Result<BTreeMap<String, u64>> {
     }
     Ok(flat)
 }
+
+/// The values of one sample type by stack, the innermost function first, as `-traces` lists them.
+///
+/// # Errors
+///
+/// It says something that is not understood.
+pub fn traces(profile: &Path, sample_type: &str) -> Result<BTreeMap<Vec<String>, u64>> {
+    let index = format!("-sample_index={sample_type}");
+    let text = pprof(&["-traces", &index], profile)?;
+    let mut traces = BTreeMap::new();
+    // Behind each line of dashes a sample: its labels, its value with the first function, the others.
+    for trace in text.split("-----------+").skip(1) {
+        let mut value = None;
+        let mut stack = Vec::new();
+        for line in trace.lines().skip(1) {
+            let line = line.trim().trim_end_matches(" (inline)");
+            let first = line.split_once(' ').and_then(|(number, function)| {
+                Some((number.parse::<u64>().ok()?, function.trim_start()))
+            });
+            match (value, first) {
+                (None, Some((number, function))) => {
+                    value = Some(number);
+                    stack.push(function.to_owned());
+                }
+                (Some(_), _) if !line.is_empty() => stack.push(line.to_owned()),
+                // A label.
+                _ => {}
+            }
+        }
+        if let Some(value) = value {
+            *traces.entry(stack).or_default() += value;
+        }
+    }
+    Ok(traces)
+}

@@ -15,6 +15,7 @@ pub struct Target {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    ready: String,
 }
 
 impl Target {
@@ -56,11 +57,13 @@ impl Target {
             child,
             input,
             output,
+            ready: String::new(),
         };
-        let ready = target.line()?;
+        target.ready = target.line()?;
         ensure!(
-            ready.starts_with("ready "),
-            "the oracle said {ready:?} instead of being ready"
+            target.ready.starts_with("ready "),
+            "the oracle said {:?} instead of being ready",
+            target.ready
         );
         Ok(target)
     }
@@ -69,6 +72,12 @@ impl Target {
     #[must_use]
     pub fn pid(&self) -> String {
         self.child.id().to_string()
+    }
+
+    /// What it said when it was ready: `ready PID`, and what its kind has to say besides.
+    #[must_use]
+    pub fn ready(&self) -> &str {
+        &self.ready
     }
 
     /// Lets it begin its work.

@@ -37,7 +37,8 @@ pub struct Tmux {
 impl Tmux {
     /// Runs a command in a terminal of so many columns and lines, with variables of its own.
     ///
-    /// The terminal's settings are noted before and after, and the command's process id and exit status.
+    /// The terminal's settings are noted before and after, and the command's process id and exit status. When the command is
+    /// suspended, the shell says `suspended-here`, notes the settings, and continues it at the next Enter.
     ///
     /// # Errors
     ///
@@ -56,9 +57,13 @@ impl Tmux {
             .collect();
         let exports = exports.concat();
         let script = format!(
-            "trap : INT QUIT\nexport LC_ALL=C.UTF-8\n{exports}stty -a > before\n\
+            "trap : INT QUIT\nset -m\nexport LC_ALL=C.UTF-8\n{exports}stty -a > before\n\
              sh -c 'echo $$ > pid; exec \"$@\"' sh {}\n\
-             echo $? > status\nstty -a > after\necho the-shell-again\ncat\n",
+             status=$?\n\
+             while test $status = 148; do\n\
+             stty -a > suspended\necho suspended-here\nread line\nfg\nstatus=$?\n\
+             done\n\
+             echo $status > status\nstty -a > after\necho the-shell-again\ncat\n",
             quoted.join(" ")
         );
         std::fs::write(directory.path().join("script"), script)?;
@@ -195,6 +200,33 @@ impl Tmux {
         Ok(pid.trim().parse()?)
     }
 
+    /// Closes the terminal, as when its window is closed or a connection breaks, and waits for the end of the command.
+    ///
+    /// # Errors
+    ///
+    /// It goes on.
+    pub fn hang_up(&self) -> Result<()> {
+        let process = PathBuf::from(format!("/proc/{}", self.pid()?));
+        // The last terminal takes the server with it.
+        self.command(&["kill-pane", "-t", "dashboard"])?;
+        let begun = Instant::now();
+        while process.exists() {
+            ensure!(begun.elapsed() < LONGEST, "it goes on without a terminal");
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Demands that the terminal is the shell's while the command is suspended.
+    ///
+    /// # Errors
+    ///
+    /// Anything is different from before the command began.
+    pub fn expect_suspended(&self) -> Result<()> {
+        self.wait_for(&["suspended-here"])?;
+        self.expect_settings("suspended")
+    }
+
     /// Waits for the end of the command, and demands that the terminal is as it was: its settings, its cursor, its
     /// screen. All that is on it, and above.
     ///
@@ -202,17 +234,35 @@ impl Tmux {
     ///
     /// Anything is different, or the exit status is not 0.
     pub fn expect_the_terminal_as_it_was(&self) -> Result<String> {
+        self.expect_the_terminal_after("0")
+    }
+
+    /// The same of a command that ends with this exit status.
+    ///
+    /// # Errors
+    ///
+    /// Anything is different.
+    pub fn expect_the_terminal_after(&self, status: &str) -> Result<String> {
         self.wait_for(&["the-shell-again"])?;
+        self.expect_settings("after")?;
+        let all = self.all_with_colours()?;
+        let ended = std::fs::read_to_string(self.directory().join("status"))?;
+        ensure!(ended.trim() == status, "exit status {ended}\n{all}");
+        Ok(all)
+    }
+
+    /// Demands that the terminal is as before the command; `now` is the file with its settings.
+    fn expect_settings(&self, now: &str) -> Result<()> {
         let read = |name: &str| std::fs::read_to_string(self.directory().join(name));
-        let (before, after) = (read("before")?, read("after")?);
+        let (before, now) = (read("before")?, read(now)?);
         // tmux may have been resized meanwhile.
         let settings = |text: &str| {
             let (size, rest) = text.split_once("line =").unwrap_or(("", text));
             (size.contains("rows"), rest.to_owned())
         };
         ensure!(
-            settings(&before) == settings(&after),
-            "the terminal was\n{before}\nand is\n{after}"
+            settings(&before) == settings(&now),
+            "the terminal was\n{before}\nand is\n{now}"
         );
         let state = self.command(&[
             "display-message",
@@ -226,13 +276,7 @@ impl Tmux {
             state.trim() == "alternate 0 cursor 1",
             "the terminal is left with {state}"
         );
-        let all = self.all_with_colours()?;
-        ensure!(
-            read("status")?.trim() == "0",
-            "exit status {}\n{all}",
-            read("status")?
-        );
-        Ok(all)
+        Ok(())
     }
 }
 

@@ -164,6 +164,59 @@ fn signals_and_ctrl_c_give_the_terminal_back_and_the_report() -> Result<()> {
 }
 
 #[test]
+fn a_suspended_dashboard_gives_the_terminal_to_the_shell_and_comes_back() -> Result<()> {
+    if !wanted()? {
+        return Ok(());
+    }
+    let mut target = Target::waiting(Go::V1_27, &["-n", "100"])?;
+    let tmux = dashboard(&target.pid(), &["--interval", "100ms"], &[])?;
+    for _ in 0..2 {
+        tmux.press(&["C-z"])?;
+        tmux.expect_suspended()?;
+        tmux.press(&["Enter"])?;
+        tmux.wait_for(&["LIVE", "quality"])?;
+    }
+    // It has missed nothing.
+    target.begin()?;
+    target.wait_done()?;
+    tmux.wait_for(&["lookup hit", "all operations on tables counted exactly"])?;
+    tmux.press(&["q"])?;
+    tmux.expect_the_terminal_as_it_was()?;
+    Ok(())
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_run_and_its_report_is_written() -> Result<()> {
+    if !wanted()? {
+        return Ok(());
+    }
+    let mut target = Target::waiting(Go::V1_27, &["-n", "100"])?;
+    let file = ["--format", "tui", "--output", "run.json"];
+    let tmux = dashboard(&target.pid(), &file, &[])?;
+    target.begin()?;
+    target.wait_done()?;
+    tmux.hang_up()?;
+    let report = Report::parse(&std::fs::read_to_string(tmux.directory().join("run.json"))?)?;
+    target.finish()?.expect_equal(&report)
+}
+
+#[test]
+fn an_error_at_the_end_is_told_on_the_terminal_as_it_was() -> Result<()> {
+    if !wanted()? {
+        return Ok(());
+    }
+    let target = Target::waiting(Go::V1_27, &["-workload", "small"])?;
+    let full = ["--format", "tui", "--output", "/dev/full"];
+    let tmux = dashboard(&target.pid(), &full, &[])?;
+    tmux.press(&["q"])?;
+    let left = tmux.expect_the_terminal_after("1")?;
+    for words in ["error: cannot write the report to '/dev/full'", "hint: "] {
+        ensure!(left.contains(words), "left on the screen:\n{left}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_command_writes_beside_the_dashboard_and_gets_ctrl_c() -> Result<()> {
     if !wanted()? {
         return Ok(());

@@ -85,7 +85,7 @@ fn expect_equal(go: Go) -> Result<()> {
         "pprof: {by_type:?}\nreport: {:?}",
         report.by_type
     );
-    expect_sites(&samples, &report)?;
+    expect_places(&samples, &report, "by_site")?;
     for (index, sample_type) in ["operations", "probes", "excess_probes"].iter().enumerate() {
         let mut expected: BTreeMap<String, u64> = BTreeMap::new();
         for sample in &samples {
@@ -105,8 +105,8 @@ fn expect_equal(go: Go) -> Result<()> {
     Ok(())
 }
 
-/// The samples of each call site are the report's, by type; those of no known one together.
-fn expect_sites(samples: &[Sample], report: &Report) -> Result<()> {
+/// The samples of each call site or stack are the report's, by type; those of no known one together.
+fn expect_places(samples: &[Sample], report: &Report, list: &str) -> Result<()> {
     type Site = Option<(Vec<Line>, Option<String>)>;
     let mut found: BTreeMap<Site, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
@@ -121,7 +121,7 @@ fn expect_sites(samples: &[Sample], report: &Report) -> Result<()> {
         .map(|(site, samples)| (site, rows(samples)))
         .collect();
     let mut expected: BTreeMap<Site, Rows> = BTreeMap::new();
-    for entry in report.json["by_site"].as_array().context("no by_site")? {
+    for entry in report.json[list].as_array().context("no list")? {
         let mut frames: Vec<Line> = Vec::new();
         for frame in entry["frames"].as_array().context("no frames")? {
             let word = |name: &str| frame[name].as_str().context("no word");
@@ -134,7 +134,7 @@ fn expect_sites(samples: &[Sample], report: &Report) -> Result<()> {
         add_rows(expected.entry(site).or_default(), &operations);
     }
     expected.retain(|_, rows| !rows.is_empty());
-    ensure!(expected.len() > 20, "{} call sites", expected.len());
+    ensure!(expected.len() > 20, "{} {list}", expected.len());
     ensure!(found == expected, "pprof: {found:?}\nreport: {expected:?}");
     Ok(())
 }
@@ -147,6 +147,40 @@ fn every_number_in_pprof_is_the_reports_swiss() -> Result<()> {
 #[test]
 fn every_number_in_pprof_is_the_reports_classic() -> Result<()> {
     expect_equal(Go::V1_23)
+}
+
+#[test]
+fn every_stack_in_pprof_is_the_reports_with_its_numbers() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    for go in [Go::V1_27, Go::V1_23] {
+        let directory = tempfile::tempdir()?;
+        let (profile, json) = (
+            directory.path().join("maps.pb.gz"),
+            directory.path().join("report.json"),
+        );
+        let report = record(go, &profile, &json, &["--stacks"])?;
+        let samples = pprof::samples(&profile)?;
+        expect_places(&samples, &report, "by_stack")?;
+        let longest = samples.iter().map(|sample| sample.frames.len()).max();
+        ensure!(longest > Some(3), "stacks of {longest:?} frames");
+        for (index, sample_type) in ["operations", "probes", "excess_probes"].iter().enumerate() {
+            let mut expected: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+            for sample in &samples {
+                let functions = sample.frames.iter().map(|(function, ..)| function.clone());
+                *expected.entry(functions.collect()).or_default() += sample.values[index];
+            }
+            expected.retain(|_, value| *value > 0);
+            let mut found = pprof::traces(&profile, sample_type)?;
+            found.retain(|_, value| *value > 0);
+            ensure!(
+                found == expected,
+                "{sample_type}: {found:?}\nexpected: {expected:?}"
+            );
+        }
+    }
+    Ok(())
 }
 
 #[test]

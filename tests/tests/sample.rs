@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use map_probe_tests::go::{self, Go, Variant};
 use map_probe_tests::kernel;
+use map_probe_tests::pprof;
 use map_probe_tests::profiler::{self, Profiler};
 use map_probe_tests::report::{Kind, Report};
 use map_probe_tests::target::Target;
@@ -142,6 +143,101 @@ fn a_target_that_is_sampled_counts_what_it_would_have_counted() -> Result<()> {
     // The oracle compares every operation's outcome with its own account, and gives up on any mismatch.
     target.finish()?;
     ensure!(report.number("samples/walked")? > 0, "nothing was walked");
+    Ok(())
+}
+
+#[test]
+fn a_profile_of_samples_has_those_of_the_report_and_their_time() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let (profile, json) = (
+        directory.path().join("maps.pb.gz"),
+        directory.path().join("report.json"),
+    );
+    let mut target = Target::waiting(Go::V1_27, &["-n", "300"])?;
+    let pid = target.pid();
+    let (output, report) = (profile.to_str(), json.to_str());
+    let mut profiler = Profiler::start(&[
+        "record",
+        "--mode",
+        "sample",
+        "--frequency",
+        "1999",
+        "--pid",
+        &pid,
+        "--output",
+        output.context("a path")?,
+        "--json",
+        report.context("a path")?,
+    ])?;
+    profiler.wait_attached()?;
+    target.begin()?;
+    target.wait_done()?;
+    profiler.interrupt()?;
+    profiler.finish()?.success()?;
+    target.finish()?;
+    let report = Report::parse(&std::fs::read_to_string(&json)?)?;
+    let met = report.number("samples/in_map_functions")? + report.number("samples/in_callees")?;
+    ensure!(met > 0, "no samples");
+    let samples: u64 = pprof::top(&profile, "samples")?.values().sum();
+    ensure!(
+        samples == met,
+        "{samples} samples in the profile, {met} in the report"
+    );
+    let raw = pprof::pprof(&["-raw"], &profile)?;
+    for words in [
+        "PeriodType: cpu nanoseconds",
+        "Period: 500250",
+        "samples/count cpu/nanoseconds",
+    ] {
+        ensure!(raw.contains(words), "no {words}: {raw}");
+    }
+    Ok(())
+}
+
+#[test]
+fn samples_are_chosen_by_type_and_written_as_csv() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let mut target = Target::waiting(Go::V1_27, &["-n", "300"])?;
+    let sampled = ["--mode", "sample", "--frequency", "1999"];
+    let typ = "map[uint64]*";
+    let chosen = [&sampled[..], &["--type", typ]].concat();
+    let chosen = Profiler::attach(&target.pid(), "json", &chosen)?;
+    let all = Profiler::attach(&target.pid(), "csv", &sampled)?;
+    target.begin()?;
+    target.wait_done()?;
+    for profiler in [&chosen, &all] {
+        profiler.interrupt()?;
+    }
+    let chosen = Report::parse(&chosen.finish()?.success()?.stdout)?;
+    let all = all.finish()?.success()?.stdout;
+    target.finish()?;
+    ensure!(!chosen.by_type.is_empty(), "no samples of {typ}");
+    for name in chosen.by_type.keys() {
+        let fits = name
+            .as_ref()
+            .is_some_and(|name| name.starts_with("map[uint64]"));
+        ensure!(fits, "{name:?} is not {typ}");
+    }
+    ensure!(
+        chosen.json["filter"]["type"] == typ,
+        "{}",
+        chosen.json["filter"]
+    );
+    let mut lines = all.lines();
+    ensure!(
+        lines.next().is_some_and(|head| head.ends_with(",mode")),
+        "{all}"
+    );
+    let rows: Vec<_> = lines.collect();
+    ensure!(
+        !rows.is_empty() && rows.iter().all(|row| row.ends_with(",sample")),
+        "{all}"
+    );
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use map_probe_tests::go::{self, Go, Variant};
+use map_probe_tests::profiler::Profiler;
+use map_probe_tests::target::Target;
 use map_probe_tests::{kernel, profiler};
 use serde_json::Value;
 
@@ -265,7 +267,35 @@ fn a_position_independent_program_tells_as_much() -> Result<()> {
 }
 
 #[test]
-fn a_report_has_what_is_asked_for_and_says_so() -> Result<()> {
+fn a_report_has_what_is_asked_for_and_says_so_with_swiss_maps() -> Result<()> {
+    has_what_is_asked_for(Go::V1_27)
+}
+
+#[test]
+fn a_report_has_what_is_asked_for_and_says_so_with_classic_maps() -> Result<()> {
+    has_what_is_asked_for(Go::V1_23)
+}
+
+#[test]
+#[ignore = "of `cargo xtask test --full`, which looks for the toolchain"]
+fn a_report_has_what_is_asked_for_and_says_so_with_the_oldest_go() -> Result<()> {
+    has_what_is_asked_for(Go::V1_19)
+}
+
+/// Every part of a report has so many operations, all of one type.
+fn all_are_of_strings(report: &Value, expected: u64) -> Result<()> {
+    for part in ["by_type", "by_site", "by_map"] {
+        let entries = list(report, part)?;
+        let of_part: u64 = entries.iter().map(|one| sum(&one["operations"])).sum();
+        ensure!(of_part == expected, "{of_part} operations {part}");
+        for entry in entries {
+            ensure!(entry["type"] == "map[string]uint64", "{entry}");
+        }
+    }
+    Ok(())
+}
+
+fn has_what_is_asked_for(go: Go) -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
@@ -277,7 +307,7 @@ fn a_report_has_what_is_asked_for_and_says_so() -> Result<()> {
         "--op",
         "lookup,delete",
     ];
-    let (counted, report) = run(Go::V1_27, Variant::Plain, &arguments)?;
+    let (counted, report) = run(go, Variant::Plain, &arguments)?;
     let asked = serde_json::json!({"type": "map[string]*", "function": "main.direct", "op": "lookup, delete"});
     ensure!(report["filter"] == asked, "{}", report["filter"]);
     // Hits, misses and deletes.
@@ -287,14 +317,7 @@ fn a_report_has_what_is_asked_for_and_says_so() -> Result<()> {
         "{}",
         report["quality"]
     );
-    for part in ["by_type", "by_site", "by_map"] {
-        let entries = list(&report, part)?;
-        let of_part: u64 = entries.iter().map(|one| sum(&one["operations"])).sum();
-        ensure!(of_part == expected, "{of_part} operations {part}");
-        for entry in entries {
-            ensure!(entry["type"] == "map[string]uint64", "{entry}");
-        }
-    }
+    all_are_of_strings(&report, expected)?;
     let covered = &report["target"]["functions"]["covered"];
     let covered = covered.as_array().context("a list")?;
     ensure!(
@@ -328,6 +351,37 @@ fn one_map_can_be_watched_alone() -> Result<()> {
         report["quality"]
     );
     ensure!(report["filter"]["map"] == "0x10", "{}", report["filter"]);
+    for go in [Go::V1_23, Go::V1_27] {
+        one_map_alone(go)?;
+    }
+    Ok(())
+}
+
+/// All operations on a map that is there, and no others.
+fn one_map_alone(go: Go) -> Result<()> {
+    let mut target = Target::start(&go::fixture("who", go, Variant::Plain)?, &[])?;
+    let ready = target.ready().to_owned();
+    let address = ready.split_whitespace().nth(2).context("no address")?;
+    let profiler = Profiler::attach(&target.pid(), "json", &["--map", address])?;
+    target.begin()?;
+    target.wait_done()?;
+    profiler.interrupt()?;
+    let report: Value = serde_json::from_str(&profiler.finish()?.success()?.stdout)?;
+    let counted: Value = serde_json::from_str(&target.last_line()?)?;
+    let map = list(&counted, "maps")?
+        .iter()
+        .find(|map| map["address"] == address)
+        .with_context(|| format!("no map at {address}"))?;
+    let expected = map["count"].as_u64().context("a count")?;
+    ensure!(expected > 100, "{map}");
+    ensure!(
+        report["quality"]["operations"] == expected,
+        "{} instead of {expected} of {address}",
+        report["quality"]
+    );
+    all_are_of_strings(&report, expected)?;
+    let maps = list(&report, "by_map")?;
+    ensure!(maps.len() == 1 && maps[0]["map"] == address, "{maps:?}");
     Ok(())
 }
 

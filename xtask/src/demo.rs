@@ -2,7 +2,7 @@
 
 mod project;
 
-use crate::process::{print, run as run_command, say, shown};
+use crate::process::{outlive_interrupts, print, run as run_command, say, shown};
 use crate::{privilege, tools, workspace};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
@@ -123,6 +123,7 @@ fn dashboard(target: &[&OsStr]) -> Result<Option<i32>> {
     // A terminal that nobody sits at is not kept for ever.
     command.args(["--duration", "10m", "--"]).args(target);
     print(&format!("$ {}", shown(&command)));
+    outlive_interrupts()?;
     let status = command.status().context("cannot start map-probe")?;
     Ok(status.code())
 }

@@ -1,6 +1,7 @@
 //! Running other programs, and saying so.
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigHandler, Signal};
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -77,6 +78,17 @@ pub(crate) fn remove_dir(dir: &std::path::Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// From now on Ctrl-C is for the programs that are started, which end in their own time, and not for us.
+pub(crate) fn outlive_interrupts() -> Result<()> {
+    extern "C" fn nothing(_: libc::c_int) {}
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        // Not ignored: what is ignored would be by those programs, too.
+        // SAFETY: the handler does nothing.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::Handler(nothing)) }?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if !args.no_kernel {
         tools::tmux();
+        tools::hdrhistogram();
     }
     run_command(cargo("fmt").args(["--all", "--check"]))
         .context("the code is not formatted (`cargo fmt --all`), or rustfmt is missing (`rustup component add rustfmt`)")?;

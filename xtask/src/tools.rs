@@ -20,6 +20,9 @@ pub(crate) const DEBIAN_GO_VERSION: &str = "1.19.8";
 /// Where it is, and the Debian package that has it.
 const DEBIAN_GO: (&str, &str) = ("/usr/lib/go-1.19", "golang-1.19-go");
 
+/// What the tests ask pip for, beside toolchains.
+const HDRHISTOGRAM: &str = "hdrhistogram==0.10.8";
+
 /// What the demo asks npm for.
 const TYPESCRIPT: &str = "typescript@7";
 
@@ -107,6 +110,36 @@ pub(crate) fn tmux() {
     {
         say(&format!(
             "There is no tmux, so the dashboard is not tested in a terminal: {error:#}"
+        ));
+    }
+}
+
+/// The reader of `HdrHistogram`'s logs for Python, which checks ours; without it that test says that it was left out.
+pub(crate) fn hdrhistogram() {
+    let place = workspace::work().join("tools/hdrhistogram");
+    if place.is_dir() {
+        return;
+    }
+    say("Fetching Python's package hdrhistogram (once)");
+    let fetched = python_with_pip().and_then(|python| {
+        let home = workspace::work().join("tools");
+        std::fs::create_dir_all(&home)?;
+        // Renamed at the end, so that an interrupted fetch leaves nothing that looks complete.
+        let aside = tempfile::Builder::new()
+            .prefix("fetch-")
+            .tempdir_in(&home)?;
+        let package = aside.path().join("package");
+        run(Command::new(python)
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(["--disable-pip-version-check", "--root-user-action=ignore"])
+            .arg("--target")
+            .arg(&package)
+            .arg(HDRHISTOGRAM))?;
+        Ok(std::fs::rename(package, &place)?)
+    });
+    if let Err(error) = fetched {
+        say(&format!(
+            "There is no reader for interval logs, so they are not checked by one: {error:#}"
         ));
     }
 }

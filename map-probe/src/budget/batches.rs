@@ -66,6 +66,36 @@ impl Batches {
         }
     }
 
+    /// The same windows with the operations of some cells as if they were of the first of these; those of others left out.
+    #[must_use]
+    pub fn together(&self, cells: &[u32]) -> Self {
+        let Some(first) = cells.first() else {
+            return Self::default();
+        };
+        let mut all = Cells::new();
+        for cell in cells {
+            for (depth, weight) in self.depths(*cell) {
+                all.entry((*first, depth)).or_default().add(weight, 1.0);
+            }
+        }
+        let sampled = self.sampled.iter().map(|batch| {
+            let mut together = Batch {
+                windows: batch.windows,
+                cells: BTreeMap::new(),
+            };
+            for ((cell, depth), weight) in &batch.cells {
+                if cells.contains(cell) {
+                    *together.cells.entry((*first, *depth)).or_default() += weight;
+                }
+            }
+            together
+        });
+        Self {
+            all,
+            sampled: sampled.collect(),
+        }
+    }
+
     /// Beyond [`MOST`], the two neighbours with the fewest windows become one.
     fn push(&mut self, batch: Batch) {
         self.sampled.push(batch);

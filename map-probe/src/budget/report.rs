@@ -69,7 +69,7 @@ impl Account {
             attached_seconds: (taken.attached / 1e9).min(seconds),
             cost: Cost {
                 windows: taken.windows,
-                traps: taken.traps,
+                traps: Some(taken.traps),
                 ns_per_trap: (taken.traps > 0).then(|| taken.trap_time / taken.traps as f64),
                 slowdown: (taken.served > 0.0).then(|| taken.paid / taken.served),
                 bound: Some(self.bound),

@@ -4,23 +4,25 @@
 //! depth has its share of the weights. What all operations were, and how sure that is, is in [`Estimates`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use map_probe_common::op::of_cell;
+use map_probe_common::op::{Class, of_cell};
 
+use super::batches::Batches;
 use super::estimate::{Kind, Sums};
-use crate::report::counts::{Counts, Quality, Rows};
+use crate::report::counts::{Counts, Quality, RowKey, Rows};
 use crate::report::estimates::{Estimate, Estimates, Range};
 
 /// A number of operations is given if 95% of what it may be lies within this share of it.
 const JUSTIFIED: f64 = 0.2;
 
 /// The names of types by their blocks; unknown ones are not there.
-pub type TypeNames = BTreeMap<u32, String>;
+pub type TypeNames = BTreeMap<u32, Arc<str>>;
 
 /// The rows of the process and of its types, by the names that their blocks have.
 #[must_use]
 pub fn counts(sums: &Sums, names: &TypeNames, quality: Quality) -> Counts {
-    let mut types: BTreeMap<Option<&String>, Cells> = BTreeMap::new();
+    let mut types: BTreeMap<Option<&Arc<str>>, Cells> = BTreeMap::new();
     let mut process = Cells::new();
     for (record, kind) in &sums.kinds {
         let place = (record.cell(), record.depth());
@@ -42,7 +44,6 @@ pub fn counts(sums: &Sums, names: &TypeNames, quality: Quality) -> Counts {
 /// windows may stand for a little less.
 #[must_use]
 pub fn estimates(sums: &Sums, seconds: f64) -> Estimates {
-    let mut estimates = Estimates::default();
     let scale = if sums.span > 0.0 {
         seconds * 1e9 / sums.span
     } else {
@@ -51,38 +52,50 @@ pub fn estimates(sums: &Sums, seconds: f64) -> Estimates {
     let mut cells: Vec<u32> = sums.kinds.keys().map(|record| record.cell()).collect();
     cells.sort_unstable();
     cells.dedup();
-    let all: f64 = cells
+    let all = cells.iter().map(|cell| sums.batches.total(*cell).likely);
+    let all: f64 = all.sum();
+    let row = |cell: u32| Some((of_cell(cell as usize)?, cell));
+    let rows: Vec<_> = cells.into_iter().filter_map(row).collect();
+    let of_tables = |((.., class), _): &&(RowKey, u32)| *class == Class::Table;
+    let of_tables: Vec<_> = rows
         .iter()
-        .map(|cell| sums.batches.total(*cell).likely)
-        .sum();
-    for cell in cells {
-        let Some(kind) = of_cell(cell as usize) else {
-            continue;
-        };
-        let total = sums.batches.total(cell).likely * scale;
-        let operations = sums.batches.operations(cell).map(|interval| Range {
-            low: interval.low * scale,
-            high: interval.high * scale,
-        });
-        let operations = operations.filter(|range| {
-            range.low >= total * (1.0 - JUSTIFIED) && range.high <= total * (1.0 + JUSTIFIED)
-        });
-        let mean = sums.batches.mean(cell);
-        let quantiles = sums.batches.quantiles(cell, [0.5, 0.9, 0.99, 0.999]);
-        estimates.0.insert(
-            kind,
-            Estimate {
-                share: sums.batches.total(cell).likely / all,
-                operations: operations.map(|range| (total, range)),
-                mean: mean.map(|interval| Range {
-                    low: interval.low,
-                    high: interval.high,
-                }),
-                quantiles: quantiles.map(|all| all.map(|(low, high)| Range { low, high })),
-            },
-        );
+        .filter(of_tables)
+        .map(|(_, cell)| *cell)
+        .collect();
+    let tables = (!of_tables.is_empty()).then(|| {
+        let together = sums.batches.together(&of_tables);
+        estimate(&together, of_tables[0], scale, all)
+    });
+    Estimates {
+        tables,
+        rows: rows
+            .into_iter()
+            .map(|(row, cell)| (row, estimate(&sums.batches, cell, scale, all)))
+            .collect(),
     }
-    estimates
+}
+
+/// What is known of the operations of a cell; `all` operations of the process have that weight.
+fn estimate(batches: &Batches, cell: u32, scale: f64, all: f64) -> Estimate {
+    let total = batches.total(cell).likely;
+    let likely = total * scale;
+    let operations = batches.operations(cell).map(|interval| Range {
+        low: interval.low * scale,
+        high: interval.high * scale,
+    });
+    let operations = operations.filter(|range| {
+        range.low >= likely * (1.0 - JUSTIFIED) && range.high <= likely * (1.0 + JUSTIFIED)
+    });
+    let quantiles = batches.quantiles(cell, [0.5, 0.9, 0.99, 0.999]);
+    Estimate {
+        share: total / all,
+        operations: operations.map(|range| (likely, range)),
+        mean: batches.mean(cell).map(|interval| Range {
+            low: interval.low,
+            high: interval.high,
+        }),
+        quantiles: quantiles.map(|all| all.map(|(low, high)| Range { low, high })),
+    }
 }
 
 /// Operations by cell and depth.

@@ -201,10 +201,14 @@ impl Phases {
             sums.add(&piece, &price);
         }
         let counts = rows::counts(&sums, &rows::TypeNames::new(), Quality::default());
-        let depths = counts.operations.0.values().next().expect("one row");
-        let all: u64 = depths.values().sum();
+        let (_, depths) = counts.operations.iter().next().expect("one row");
+        let first = depths.clone().find(|(depth, _)| *depth == 1);
+        let (_, first) = first.expect("depth 1");
         let mean = sums.batches.mean(0).expect("enough windows");
-        (depths[&1] as f64 / all as f64, (mean.low, mean.high))
+        (
+            first as f64 / counts.operations.total() as f64,
+            (mean.low, mean.high),
+        )
     }
 }
 

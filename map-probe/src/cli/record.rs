@@ -24,7 +24,8 @@ Then, for example:
   go tool pprof -http=: -tagfocus=op=insert maps.pb.gz      graph and flame graph in a browser
 
 Sample types: operations; probes, the buckets or groups they examined; excess_probes, those beyond
-the first, which better hashing or sizing would save. Labels: op, outcome, class, type, depth."
+the first, which better hashing or sizing would save. Labels: op, outcome, class, type, depth.
+With --mode sample: samples, and the cpu time that they stand for; same labels."
 )]
 pub(super) struct Record {
     #[command(flatten)]

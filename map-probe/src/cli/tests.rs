@@ -246,11 +246,20 @@ fn a_frequency_is_for_sampling_and_not_zero() {
 }
 
 #[test]
-fn samples_are_not_written_where_operations_are_counted() {
-    let story = refused("map-probe --pid 1 --mode sample --format csv");
-    assert!(story.contains("hint: give --format text"), "{story}");
-    assert_eq!(
-        probe("map-probe --pid 1 --mode sample").format,
-        Format::Text
-    );
+fn what_samples_of_time_cannot_answer_is_refused_with_the_reason() {
+    for (more, reason) in [
+        ("--format hlog", "counts operations"),
+        ("--stacks", "interrupt cannot wait"),
+        ("--op insert", "--mode sample traps nothing"),
+        ("--map 0xc000123400", "--mode sample traps nothing"),
+    ] {
+        let story = refused(&format!("map-probe --pid 1 --mode sample {more}"));
+        assert!(
+            story.contains(reason) && story.contains("hint: "),
+            "{story}"
+        );
+    }
+    let filtered = probe("map-probe --pid 1 --mode sample --type map[string]* --format csv");
+    assert_eq!(filtered.format, Format::Csv);
+    assert_eq!(filtered.wanted.filters().len(), 1);
 }

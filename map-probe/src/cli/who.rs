@@ -46,9 +46,9 @@ pub(super) struct Who {
     #[arg(long, hide = true)]
     bench_types_alone: bool,
 
-    /// What comes first of them
-    #[arg(long, value_enum, default_value_t)]
-    sort: Sort,
+    /// What comes first of them [default: count; on the dashboard excess]
+    #[arg(long, value_enum)]
+    sort: Option<Sort>,
 }
 
 impl Who {

@@ -3,15 +3,16 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::state::history::Strip;
-use super::state::list::{Entry, List, Subject, place};
+use super::state::list::{List, Subject, Table, place};
 use super::state::{Kind, Scope, State, Tab};
-use crate::report::json;
 use crate::report::model::{Counts, Report, Rows};
 use crate::report::words;
+use crate::report::{counts, json};
 
 /// Files tried before giving up.
 const NAMES: u32 = 10_000;
@@ -65,31 +66,24 @@ fn shown(state: &State) -> Report {
     let counts = &report.counts;
     let mut shown = Counts {
         operations: only(&counts.operations, kind),
+        estimates: counts.estimates.clone(),
         quality: counts.quality,
         ..Counts::default()
     };
     if state.opened().is_some() {
+        shown.estimates = None;
         shown.operations = state
             .opened_rows()
             .map(|rows| only(rows, kind))
             .unwrap_or_default();
     }
-    for (list, rows) in state.tables() {
-        match list {
-            List::Types => shown.by_type = pick(&counts.by_type, &rows),
-            List::Maps => shown.by_map = pick(&counts.by_map, &rows),
-            List::Sites => shown.by_site = pick(&counts.by_site, &rows),
-            List::Stacks => shown.by_stack = pick(&counts.by_stack, &rows),
+    for table in state.tables() {
+        match table.list {
+            List::Types => shown.by_type = pick(&counts.by_type, table, kind),
+            List::Maps => shown.by_map = pick(&counts.by_map, table, kind),
+            List::Sites => shown.by_site = pick(&counts.by_site, table, kind),
+            List::Stacks => shown.by_stack = pick(&counts.by_stack, table, kind),
         }
-    }
-    for of in &mut shown.by_type {
-        of.rows = only(&of.rows, kind);
-    }
-    for of in &mut shown.by_map {
-        of.rows = only(&of.rows, kind);
-    }
-    for of in shown.by_site.iter_mut().chain(&mut shown.by_stack) {
-        of.rows = only(&of.rows, kind);
     }
     Report {
         is_final: state.ended && state.scope == Scope::Whole,
@@ -98,17 +92,23 @@ fn shown(state: &State) -> Report {
     }
 }
 
-fn pick<T: Clone>(table: &[T], rows: &[Entry]) -> Vec<T> {
-    rows.iter()
-        .filter_map(|row| table.get(row.index).cloned())
-        .collect()
+fn pick<T: counts::Entry>(
+    rows: &counts::List<T>,
+    table: &Table,
+    kind: Option<Kind>,
+) -> counts::List<T> {
+    let rows = table.places().filter_map(|place| rows.get(place));
+    let rows = rows.map(|row| Arc::new(row.with(only(row.rows(), kind))));
+    Arc::new(rows.collect())
 }
 
 fn only(rows: &Rows, kind: Option<Kind>) -> Rows {
-    let rows = rows.0.iter();
-    let chosen =
-        rows.filter(|((op, outcome, _), _)| kind.is_none_or(|kind| kind == (*op, *outcome)));
-    Rows(chosen.map(|(key, depths)| (*key, depths.clone())).collect())
+    let chosen = rows
+        .iter()
+        .filter(|((op, outcome, _), _)| kind.is_none_or(|kind| kind == (*op, *outcome)));
+    let cells = chosen
+        .flat_map(|(row, depths)| depths.map(move |(depth, operations)| (row, depth, operations)));
+    cells.collect()
 }
 
 fn screen(state: &State) -> Value {
@@ -151,6 +151,7 @@ fn opened(subject: &Subject) -> Value {
 
 /// The intervals of the time page, oldest first; those without operations have no depths.
 fn history(state: &State) -> Value {
+    let in_windows = state.report().counts.estimates.is_some();
     let interval = |(until, strip): (f64, Option<&Strip>)| {
         let Some(strip) = strip else {
             return json!({ "until_seconds": until });
@@ -161,10 +162,15 @@ fn history(state: &State) -> Value {
             .cells
             .iter()
             .map(|(from, count)| json!({ "from": from, "count": count }));
-        json!({
+        let mut moment = json!({
             "until_seconds": until, "p50": p50, "p90": p90, "p99": p99, "p999": p999, "max": max,
             "histogram": depths.collect::<Vec<_>>(),
-        })
+        });
+        if let (true, Some(ranges)) = (in_windows, strip.ranges) {
+            let [p50, p90, p99, p999] = ranges.map(|range| [range.low, range.high]);
+            moment["ci"] = json!({ "p50": p50, "p90": p90, "p99": p99, "p999": p999 });
+        }
+        moment
     };
     state
         .data()

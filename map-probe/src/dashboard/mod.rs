@@ -10,7 +10,6 @@ mod terminal;
 mod view;
 
 use std::future::{pending, poll_fn};
-use std::io;
 use std::path::Path;
 use std::pin::Pin;
 
@@ -43,6 +42,8 @@ struct Dashboard {
     keys: Option<EventStream>,
     state: State,
     look: Look,
+    /// Whether the terminal cannot be drawn on any more.
+    gone: bool,
 }
 
 impl Live {
@@ -67,8 +68,9 @@ impl Live {
                 colour: output::colour(),
                 unicode: output::unicode(),
             },
+            gone: false,
         };
-        dashboard.draw()?;
+        dashboard.draw();
         Ok(Self(Some(dashboard)))
     }
 
@@ -78,51 +80,35 @@ impl Live {
     }
 
     /// Shows an interval, and the run up to its end.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(crate) fn show(&mut self, interval: &Report, run: Option<Report>) -> Result<(), Failure> {
-        let (Some(dashboard), Some(run)) = (&mut self.0, run) else {
-            return Ok(());
-        };
-        dashboard.hear();
-        let reports = Box::new((interval.clone(), run));
-        dashboard.state.update(Event::Reports(reports));
-        dashboard.draw()
+    pub(crate) fn show(&mut self, interval: &Report, run: Option<Report>) {
+        if let (Some(dashboard), Some(run)) = (&mut self.0, run) {
+            dashboard.hear();
+            let reports = Box::new((interval.clone(), run));
+            dashboard.state.update(Event::Reports(reports));
+            dashboard.draw();
+        }
     }
 
     /// Shows what was said meanwhile.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(crate) fn messages(&mut self) -> Result<(), Failure> {
-        let Some(dashboard) = &mut self.0 else {
-            return Ok(());
-        };
-        if dashboard.hear() {
-            dashboard.draw()
-        } else {
-            Ok(())
+    pub(crate) fn messages(&mut self) {
+        if let Some(dashboard) = &mut self.0
+            && dashboard.hear()
+        {
+            dashboard.draw();
         }
     }
 
     /// Says that the target has ended.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(crate) fn target_ended(&mut self) -> Result<(), Failure> {
-        let Some(dashboard) = &mut self.0 else {
-            return Ok(());
-        };
-        dashboard.state.update(Event::TargetEnded);
-        dashboard.draw()
+    pub(crate) fn target_ended(&mut self) {
+        if let Some(dashboard) = &mut self.0 {
+            dashboard.state.update(Event::TargetEnded);
+            dashboard.draw();
+        }
     }
 
-    /// Waits for a key or a new size, and does what it asks for; forever if there is no dashboard.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(crate) async fn input(&mut self) -> Result<Wish, Failure> {
+    /// Waits for a key or a new size, and does what it asks for; forever if there is no dashboard. A terminal that is gone
+    /// asks for the end.
+    pub(crate) async fn input(&mut self) -> Wish {
         match &mut self.0 {
             None => pending().await,
             Some(dashboard) => dashboard.input().await,
@@ -130,17 +116,16 @@ impl Live {
     }
 
     /// Waits until the user has seen enough; forever if there is no dashboard.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(crate) async fn until_left(&mut self) -> Result<(), Failure> {
-        while self.input().await? == Wish::GoOn {}
-        Ok(())
+    pub(crate) async fn until_left(&mut self) {
+        while self.input().await == Wish::GoOn {}
     }
 }
 
 impl Dashboard {
-    async fn input(&mut self) -> Result<Wish, Failure> {
+    async fn input(&mut self) -> Wish {
+        if self.gone {
+            return Wish::End;
+        }
         let Some(keys) = &mut self.keys else {
             return pending().await;
         };
@@ -157,24 +142,24 @@ impl Dashboard {
         };
         match effect {
             Effect::None => {}
-            Effect::Quit => return Ok(Wish::End),
+            Effect::Quit => return Wish::End,
             Effect::Interrupt => {
                 // What the terminal does on Ctrl-C when it is not ours: the whole job gets it, a command too.
                 // SAFETY: a plain system call without memory effects; our own handler ends the run.
                 unsafe {
                     libc::kill(0, libc::SIGINT);
                 }
-                return Ok(Wish::End);
+                return Wish::End;
             }
-            Effect::Suspend => self.screen.suspend().map_err(gone)?,
+            Effect::Suspend => self.gone |= self.screen.suspend().is_err(),
             Effect::Export => {
                 let written = export::write(&self.state, Path::new("."));
                 let written = written.map_err(|error| error.to_string());
                 self.state.update(Event::Exported(written));
             }
         }
-        self.draw()?;
-        Ok(Wish::GoOn)
+        self.draw();
+        Wish::GoOn
     }
 
     /// Takes in what was said; whether there was anything.
@@ -187,21 +172,15 @@ impl Dashboard {
         any
     }
 
-    fn draw(&mut self) -> Result<(), Failure> {
+    /// What cannot be drawn ends the run: there is nobody to see it, but there may be a report to write.
+    fn draw(&mut self) {
         let Self {
             screen,
             state,
             look,
             ..
         } = self;
-        screen
-            .draw(|frame| view::draw(frame, state, *look))
-            .map_err(gone)
+        let drawn = screen.draw(|frame| view::draw(frame, state, *look));
+        self.gone |= drawn.is_err();
     }
-}
-
-fn gone(error: io::Error) -> Failure {
-    Failure::new(Status::Internal, "cannot draw the dashboard")
-        .caused_by(error)
-        .hint("give --format text for a block of text per interval")
 }

@@ -1,11 +1,12 @@
 //! A run that the tests of the dashboard share: four intervals, with maps, call sites and stacks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::state::{Effect, Event, State};
-use crate::report::counts::{Frame, MapRows, MapSize, SiteRows, TypeRows};
+use crate::report::counts::{Frame, MapRows, MapSize, SiteRows, TypeRows, listed};
 use crate::report::model::{Cost, Counts, Report, Rows};
 use crate::report::sample;
 
@@ -29,7 +30,7 @@ pub(super) fn report() -> Report {
     let serve = frame("main.serve", "/src/shop/main.go", 107);
     let map = |address, typ: &str, entries, rows: &Rows| MapRows {
         address: Some(address),
-        typ: Some(typ.to_owned()),
+        typ: Some(typ.into()),
         size: Some(MapSize {
             entries,
             capacity: Some(2048),
@@ -40,34 +41,34 @@ pub(super) fn report() -> Report {
     };
     let mut rest = map(0, ORDERS, 0, &bools);
     (rest.address, rest.typ, rest.size) = (None, None, None);
-    let by_map = vec![
+    let by_map = [
         map(0xc0_0012_3400, ORDERS, 1500, &orders),
         map(0xc0_0077_7700, "map[int]bool", 40, &bools),
         rest,
     ];
     let site = |frames: &[&Frame], typ: &str, rows: &Rows| SiteRows {
         frames: Some(frames.iter().map(|frame| (*frame).clone()).collect()),
-        typ: Some(typ.to_owned()),
+        typ: Some(typ.into()),
         rows: rows.clone(),
     };
-    let by_site = vec![
+    let by_site = [
         site(&[&get, &serve], ORDERS, &orders),
         site(&[&serve], "map[int]bool", &bools),
     ];
-    let by_stack = vec![site(
+    let by_stack = [site(
         &[&get, &serve, &frame("main.main", "/src/shop/main.go", 12)],
         ORDERS,
         &orders,
     )];
     report.counts = Counts {
-        by_map,
-        by_site,
-        by_stack,
+        by_map: listed(by_map.map(Into::into)),
+        by_site: listed(by_site.map(Into::into)),
+        by_stack: listed(by_stack.map(Into::into)),
         ..report.counts
     };
     report.cost = Some(Cost {
         windows: 12,
-        traps: 1_234_567,
+        traps: Some(1_234_567),
         ns_per_trap: Some(412.0),
         slowdown: Some(0.0083),
         bound: Some(0.01),
@@ -77,7 +78,7 @@ pub(super) fn report() -> Report {
     report
 }
 
-fn rows_of(types: &[TypeRows], name: &str) -> Rows {
+fn rows_of(types: &[Arc<TypeRows>], name: &str) -> Rows {
     let found = types.iter().find(|of| of.name.as_deref() == Some(name));
     found.expect("a type of the sample").rows.clone()
 }

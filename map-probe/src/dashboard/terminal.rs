@@ -1,8 +1,10 @@
 //! The terminal: taken, drawn on, and given back as it was, whatever happens.
 
 use std::io::{self, BufWriter, Stdout, Write as _};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::style::ResetColor;
@@ -16,11 +18,17 @@ use ratatui::backend::CrosstermBackend;
 
 use crate::messages;
 
+/// No signal takes longer to reach us.
+const UNTIL_STOPPED: Duration = Duration::from_millis(50);
+
 /// Whether the terminal is ours. One program, one terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// A terminal that shows the dashboard. Given back when dropped, and before a panic is told.
-pub(super) struct Screen(Terminal<CrosstermBackend<BufWriter<Stdout>>>);
+pub(super) struct Screen(
+    /// Never dropped: it would have the last word on standard error if the terminal is gone, and panic if that is, too.
+    ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+);
 
 impl Screen {
     /// Takes the terminal.
@@ -33,7 +41,7 @@ impl Screen {
         messages::divert();
         let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(io::stdout())));
         match terminal {
-            Ok(terminal) => Ok(Self(terminal)),
+            Ok(terminal) => Ok(Self(ManuallyDrop::new(terminal))),
             Err(error) => {
                 give_back();
                 messages::restore();
@@ -64,6 +72,8 @@ impl Screen {
         unsafe {
             libc::kill(0, libc::SIGTSTP);
         }
+        // Another thread may be the one that gets it: what is taken before it has stopped us all would stay taken.
+        std::thread::sleep(UNTIL_STOPPED);
         take()?;
         self.0.clear()
     }

@@ -1,25 +1,28 @@
 //! Reads the kernel side's counters.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap as BpfHashMap, MapError, PerCpuArray};
+use aya::maps::{Array, MapError, PerCpuArray};
 use map_probe_common::Site;
 use map_probe_common::counts::{
-    Block, DeepKey, FIRST_TYPE_BLOCK, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, Shape,
-    SiteKey, SiteSlot, Stack, UNKNOWN_TYPE_BLOCK,
+    Block, FIRST_TYPE_BLOCK, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, Shape, SiteKey,
+    Stack, UNKNOWN_TYPE_BLOCK,
 };
 use map_probe_common::op::of_cell;
 use map_probe_common::quality::CAUSES;
 use map_probe_common::walk::MapType;
 
+use super::interned::Interned;
+use super::kept::Kept;
 use super::load::Loaded;
-use super::maps::Maps;
+use super::maps::{About, Maps};
 use super::refusal::internal;
+use super::slots::Slots;
 use crate::budget::TypeNames;
 use crate::error::Failure;
-use crate::report::counts::{Counts, Frames, MapRows, Quality, Rows};
-use crate::report::who;
+use crate::report::counts::{Counts, Frame, Frames, Name, Quality, Rows, SiteRows, TypeRows};
 use crate::wanted::Wanted;
 
 /// What only the target knows. Each thing is asked for once, also after the target has ended.
@@ -36,16 +39,42 @@ pub trait Names {
 #[derive(Debug)]
 pub struct Counters {
     wanted: Wanted,
-    /// Return addresses in wrappers of map functions, which no stack shows.
-    wrappers: HashSet<u64>,
-    types: HashMap<u64, Option<String>>,
-    frames: HashMap<u64, Option<Frames>>,
-    stacks: HashMap<u64, Stack>,
+    known: Known,
     maps: Maps,
+    by_type: Kept<u32, TypeRows>,
+    by_site: Places,
+    by_stack: Places,
     /// Blocks of types that the kernel side has been told to leave out.
     left_out: HashSet<u32>,
-    /// The names of the blocks' types at the last reading.
-    type_names: TypeNames,
+}
+
+/// Call sites, or stacks.
+#[derive(Debug, Default)]
+struct Places {
+    /// As they were last read.
+    counts: Vec<(SiteKey, u64)>,
+    /// Those without room for theirs, as they were last read.
+    rest: Rows,
+    /// By the numbers of frames and type.
+    rows: Kept<(u32, u32), SiteRows>,
+}
+
+/// Names that have been looked up. Names and frames are known by numbers; 0 is unknown.
+#[derive(Debug, Default)]
+struct Known {
+    names: Interned<str>,
+    all_frames: Interned<[Frame]>,
+    /// By address.
+    types: HashMap<u64, u32>,
+    /// By block, the number and the name.
+    blocks: HashMap<u32, u32>,
+    type_names: Arc<TypeNames>,
+    /// By return address.
+    callers: HashMap<u64, u32>,
+    /// By a stack's number, its call site and all its frames.
+    stacks: HashMap<u64, (u32, u32)>,
+    /// Return addresses in wrappers of map functions, which no stack shows.
+    wrappers: HashSet<u64>,
 }
 
 impl Counters {
@@ -55,13 +84,16 @@ impl Counters {
         let wrappers = sites.iter().flat_map(|site| &site.wrappers);
         Self {
             wanted,
-            wrappers: wrappers.map(|wrapper| wrapper.return_address).collect(),
-            types: HashMap::new(),
-            frames: HashMap::new(),
-            stacks: HashMap::new(),
+            known: Known {
+                wrappers: wrappers.map(|wrapper| wrapper.return_address).collect(),
+                stacks: HashMap::from([(0, (0, 0))]),
+                ..Known::default()
+            },
             maps: Maps::default(),
+            by_type: Kept::default(),
+            by_site: Places::default(),
+            by_stack: Places::default(),
             left_out: HashSet::new(),
-            type_names: TypeNames::new(),
         }
     }
 
@@ -78,208 +110,285 @@ impl Counters {
         // By map and by site first: what is in these tables is in the types' by then.
         self.maps.begin();
         for (index, slot) in loaded.by_map.filled() {
-            self.maps.see(index, &slot, now);
+            self.maps.see(index, &slot);
         }
         self.maps.end();
-        let mut readings = Readings {
-            sites: loaded.by_site.filled().map(in_slot).collect(),
-            stacks: Vec::new(),
-            types: Types::default(),
-        };
+        let sites = in_order(&loaded.by_site);
+        let mut stacks = Vec::new();
         if self.wanted.stacks {
-            readings.stacks = loaded.by_stack.filled().map(in_slot).collect();
-            loaded.read_all("STACKS", |number: u64, stack: Stack| {
-                self.stacks.insert(number, stack);
-            })?;
+            stacks = in_order(&loaded.by_stack);
+            self.known.look_up_stacks(loaded, &stacks, names)?;
         }
-        readings.types = read_types(loaded).map_err(internal)?;
-        let names_of = self.name_types(loaded, &readings.types, names)?;
-        let counts = self.counts(readings, &names_of, names, now);
-        self.type_names = names_of;
-        Ok(counts)
+        let types = read_types(loaded)?;
+        self.name_types(loaded, &types, names)?;
+        Ok(self.counts(types, sites, stacks, names, now))
     }
 
     /// The names of types by the number of their counters, as of the last reading; unknown ones are left out.
     #[must_use]
-    pub fn type_names(&self) -> &TypeNames {
-        &self.type_names
+    pub fn type_names(&self) -> &Arc<TypeNames> {
+        &self.known.type_names
     }
 
-    /// The names of the blocks' types. What is not wanted the kernel side leaves out from now on.
+    /// Names the blocks' types. What is not wanted the kernel side leaves out from now on.
     fn name_types(
         &mut self,
         loaded: &Loaded,
         types: &Types,
         names: &mut dyn Names,
-    ) -> Result<TypeNames, Failure> {
-        let mut by_block = TypeNames::new();
+    ) -> Result<(), Failure> {
         let mut unwanted = Vec::new();
         for (block, typ) in &types.of_block {
-            let name = self.types.entry(*typ).or_insert_with(|| names.typ(*typ));
-            if !self.wanted.typ(name.as_deref()) && self.left_out.insert(*block) {
+            let name = self.known.name_block(*block, *typ, names);
+            if !self.wanted.typ(name) && self.left_out.insert(*block) {
                 unwanted.push(*block);
             }
-            if let Some(name) = name {
-                by_block.insert(*block, name.clone());
-            }
         }
-        loaded.leave_out(&unwanted)?;
-        Ok(by_block)
+        loaded.leave_out(&unwanted)
     }
 
     fn counts(
         &mut self,
-        mut readings: Readings,
-        names_of: &TypeNames,
+        types: Types,
+        sites: Vec<(SiteKey, u64)>,
+        stacks: Vec<(SiteKey, u64)>,
         names: &mut dyn Names,
         now: Duration,
     ) -> Counts {
-        let blocks = &mut readings.types.blocks;
-        let mut rest = |block| blocks.remove(&block).unwrap_or_default();
-        let (no_site, no_map, no_stack) = (
-            rest(NO_SITE_BLOCK),
-            rest(NO_MAP_BLOCK),
-            rest(NO_STACK_BLOCK),
-        );
-        let typ = |block: u32| names_of.get(&block).cloned();
-        let wanted = self.wanted.clone();
-        let wanted_type = |block: &u32| wanted.typ(names_of.get(block).map(String::as_str));
-        let chosen = !wanted.functions.is_empty();
-
-        let mut sites: Vec<_> = by_caller(&readings.sites)
-            .into_iter()
-            .filter(|((_, block), _)| wanted_type(block))
-            .map(|((caller, block), rows)| (block, self.frames(caller, names), rows))
-            .collect();
-        sites.retain(|(_, frames, _)| wanted.site(frames.as_deref()));
-        let mut quality = readings.types.quality;
-        let mut counts = if chosen {
-            // Only the call sites say which operations these are; of those without room for theirs nobody knows.
-            quality.lost = quality.lost.saturating_add(no_site.total());
-            let by_type = sites
-                .iter()
-                .map(|(block, _, rows)| (typ(*block), rows.clone()));
-            Counts::of_types(by_type.collect::<Vec<_>>(), quality)
-        } else {
-            let blocks = readings.types.blocks.into_iter();
-            let by_type = blocks
-                .filter(|(block, rows)| rows.total() > 0 && wanted_type(block))
-                .map(|(block, rows)| (typ(block), rows));
-            Counts::of_types(by_type.collect::<Vec<_>>(), quality)
-        };
-        let sites = sites
-            .into_iter()
-            .map(|(block, frames, rows)| (frames, typ(block), rows));
-        let everything = !chosen && wanted.types.is_empty();
-        let rest = |rows: Rows| everything.then_some((None, None, rows));
-        counts.by_site = who::sites_of(sites.chain(rest(no_site)));
-        if wanted.stacks {
-            let stacks = by_caller(&readings.stacks).into_iter();
-            let stacks: Vec<_> = stacks
-                .filter(|((_, block), _)| wanted_type(block))
-                .filter_map(|((number, block), rows)| {
-                    let (site, frames) = self.stack(number, names);
-                    wanted
-                        .site(site.as_deref())
-                        .then(|| (frames, typ(block), rows))
-                })
-                .collect();
-            counts.by_stack = who::sites_of(stacks.into_iter().chain(rest(no_stack)));
-        }
-        self.maps(&mut counts, &no_map, names_of, names, now);
-        counts
-    }
-
-    fn maps(
-        &mut self,
-        counts: &mut Counts,
-        no_map: &Rows,
-        names_of: &TypeNames,
-        names: &mut dyn Names,
-        now: Duration,
-    ) {
         let Self {
             wanted,
+            known,
             maps,
-            frames,
+            by_type,
+            by_site,
+            by_stack,
             ..
         } = self;
-        let wanted = |key: &MapKey| {
-            let frames = frames.get(&key.site.caller).and_then(Option::as_deref);
-            wanted.typ(names_of.get(&key.site.block).map(String::as_str)) && wanted.site(frames)
+        let mut blocks = types.blocks;
+        let mut without = |block| blocks.remove(&block).unwrap_or_default();
+        let (no_site, no_map, no_stack) = (
+            without(NO_SITE_BLOCK),
+            without(NO_MAP_BLOCK),
+            without(NO_STACK_BLOCK),
+        );
+        let mut quality = types.quality;
+        let chosen = !wanted.functions.is_empty();
+        let everything = !chosen && wanted.types.is_empty();
+        let rest_of = |rows: &Rows| {
+            if everything {
+                rows.clone()
+            } else {
+                Rows::default()
+            }
         };
-        let typ = |block| names_of.get(&block).cloned();
-        let rows = maps.rows(now, wanted, typ, |map, shape| names.capacity(map, shape));
-        // Of one address and one name of a type there is one map.
-        who::add_maps(&mut counts.by_map, &rows);
-        if maps.is_crowded() || no_map.total() > 0 {
-            let rest = MapRows {
-                address: None,
-                typ: None,
-                size: None,
-                first_seen: Duration::ZERO,
-                last_seen: now,
-                rows: Rows::default(),
-            };
-            who::add_rest(&mut counts.by_map, &counts.operations, &rest);
-            who::sort_maps(&mut counts.by_map);
+
+        by_site.update(sites, rest_of(&no_site), known, |known, key| {
+            let frames = known.caller(key.caller, names);
+            let of_type = known.block(key.block);
+            (wanted.typ(known.name(of_type)) && wanted.site(known.frames(frames)))
+                .then_some((frames, of_type))
+        });
+        let mut rows: HashMap<u32, Rows> = HashMap::new();
+        if chosen {
+            // Only the call sites say which operations these are; of those without room for theirs nobody knows.
+            quality.lost = quality.lost.saturating_add(no_site.total());
+            for site in by_site.rows.list().iter() {
+                let of_type = known.names.number(site.typ.clone());
+                rows.entry(of_type).or_default().add(&site.rows);
+            }
+        } else {
+            for (block, of_block) in blocks {
+                let of_type = known.block(block);
+                if wanted.typ(known.name(of_type)) {
+                    rows.entry(of_type).or_default().add(&of_block);
+                }
+            }
+        }
+        let mut operations = Rows::default();
+        for of_type in rows.values() {
+            operations.add(of_type);
+        }
+        by_type.update(rows, |number| TypeRows {
+            name: known.names.value(number).cloned(),
+            rows: Rows::default(),
+        });
+        if wanted.stacks {
+            by_stack.update(stacks, rest_of(&no_stack), known, |known, key| {
+                let (site, frames) = known.stacks.get(&key.caller).copied().unwrap_or_default();
+                let of_type = known.block(key.block);
+                (wanted.typ(known.name(of_type)) && wanted.site(known.frames(site)))
+                    .then_some((frames, of_type))
+            });
+        }
+        let mut about = AboutMaps {
+            wanted,
+            known,
+            names,
+        };
+        Counts {
+            by_type: by_type.list(),
+            by_map: maps.rows(now, &operations, !no_map.is_empty(), &mut about),
+            by_site: by_site.rows.list(),
+            by_stack: by_stack.rows.list(),
+            operations,
+            quality,
+            estimates: None,
+            samples: None,
         }
     }
+}
 
-    /// The functions at a return address.
-    fn frames(&mut self, caller: u64, names: &mut dyn Names) -> Option<Frames> {
-        if caller == 0 {
-            return None;
+impl Places {
+    /// Takes in a later reading; `place` gives the numbers of frames and type, `None` if it is not wanted.
+    fn update(
+        &mut self,
+        counts: Vec<(SiteKey, u64)>,
+        rest: Rows,
+        known: &mut Known,
+        mut place: impl FnMut(&mut Known, &SiteKey) -> Option<(u32, u32)>,
+    ) {
+        if self.counts == counts && self.rest == rest {
+            return;
         }
-        let known = self.frames.entry(caller);
-        known.or_insert_with(|| names.frames(caller)).clone()
+        let mut rows: HashMap<_, Rows> = HashMap::new();
+        // They come in the order of callers and blocks.
+        for of_one in counts
+            .chunk_by(|(one, _), (next, _)| (one.caller, one.block) == (next.caller, next.block))
+        {
+            let Some(place) = place(known, &of_one[0].0) else {
+                continue;
+            };
+            let rows = rows.entry(place).or_default();
+            for (key, operations) in of_one {
+                if let Some(kind) = of_cell(key.cell.into()) {
+                    rows.record(kind, key.depth.into(), *operations);
+                }
+            }
+        }
+        rows.entry((0, 0)).or_default().add(&rest);
+        self.rows.update(rows, |(frames, typ)| SiteRows {
+            frames: known.all_frames.value(frames).cloned(),
+            typ: known.names.value(typ).cloned(),
+            rows: Rows::default(),
+        });
+        self.counts = counts;
+        self.rest = rest;
+    }
+}
+
+impl Known {
+    /// The number of the name of a block's type.
+    fn block(&self, block: u32) -> u32 {
+        self.blocks.get(&block).copied().unwrap_or(0)
+    }
+
+    fn name(&self, number: u32) -> Option<&str> {
+        self.names.value(number).map(AsRef::as_ref)
+    }
+
+    fn frames(&self, number: u32) -> Option<&[Frame]> {
+        self.all_frames.value(number).map(AsRef::as_ref)
+    }
+
+    /// Names the type of a block.
+    fn name_block(&mut self, block: u32, typ: u64, names: &mut dyn Names) -> Option<&str> {
+        let known = self.types.get(&typ).copied();
+        let number = known.unwrap_or_else(|| self.names.number(names.typ(typ).map(Into::into)));
+        self.types.insert(typ, number);
+        if self.blocks.insert(block, number) != Some(number)
+            && let Some(name) = self.names.value(number)
+        {
+            Arc::make_mut(&mut self.type_names).insert(block, Arc::clone(name));
+        }
+        self.name(number)
+    }
+
+    /// The number of the functions at a return address.
+    fn caller(&mut self, caller: u64, names: &mut dyn Names) -> u32 {
+        if caller == 0 {
+            return 0;
+        }
+        if let Some(number) = self.callers.get(&caller) {
+            return *number;
+        }
+        let number = self.all_frames.number(names.frames(caller));
+        self.callers.insert(caller, number);
+        number
+    }
+
+    /// Makes known the stacks that are met for the first time.
+    fn look_up_stacks(
+        &mut self,
+        loaded: &Loaded,
+        counted: &[(SiteKey, u64)],
+        names: &mut dyn Names,
+    ) -> Result<(), Failure> {
+        let is_new = |(key, _): &(SiteKey, u64)| !self.stacks.contains_key(&key.caller);
+        if !counted.iter().any(is_new) {
+            return Ok(());
+        }
+        loaded.read_all("STACKS", |number: u64, stack: Stack| {
+            if !self.stacks.contains_key(&number) {
+                let frames = self.stack(&stack, names);
+                self.stacks.insert(number, frames);
+            }
+        })
     }
 
     /// The call site of a stack, and all its frames; those of which nothing is known are left out.
-    fn stack(&mut self, number: u64, names: &mut dyn Names) -> (Option<Frames>, Option<Frames>) {
-        let Some(stack) = self.stacks.get(&number).copied() else {
-            return (None, None);
-        };
-        let mut callers = stack
-            .callers
-            .into_iter()
+    fn stack(&mut self, stack: &Stack, names: &mut dyn Names) -> (u32, u32) {
+        let callers = stack.callers.iter().copied();
+        let callers = callers
             .take_while(|caller| *caller != 0)
-            .skip_while(|caller| self.wrappers.contains(caller))
-            .collect::<Vec<_>>()
-            .into_iter();
-        let Some(site) = callers.next().and_then(|site| self.frames(site, names)) else {
-            return (None, None);
+            .skip_while(|caller| self.wrappers.contains(caller));
+        let callers: Vec<_> = callers.collect();
+        let numbers: Vec<_> = callers
+            .into_iter()
+            .map(|caller| self.caller(caller, names))
+            .collect();
+        let Some(site) = numbers.first().copied().filter(|site| *site != 0) else {
+            return (0, 0);
         };
-        let mut all = site.clone();
-        for caller in callers {
-            all.extend(self.frames(caller, names).into_iter().flatten());
-        }
-        (Some(site), Some(all))
+        let frames = numbers.iter().filter_map(|number| self.frames(*number));
+        let all: Frames = frames.flatten().cloned().collect();
+        (site, self.all_frames.number(Some(all)))
     }
 }
 
-/// What the kernel side's tables say at one time.
-struct Readings {
-    sites: Vec<(SiteKey, u64)>,
-    stacks: Vec<(SiteKey, u64)>,
-    types: Types,
+/// What maps are asked for.
+struct AboutMaps<'a> {
+    wanted: &'a Wanted,
+    known: &'a Known,
+    names: &'a mut dyn Names,
 }
 
-/// What is counted in a slot.
-fn in_slot((_, slot): (usize, SiteSlot)) -> (SiteKey, u64) {
-    (slot.key, slot.value)
-}
-
-/// Counts of the same caller and block of a type as rows.
-fn by_caller(sites: &[(SiteKey, u64)]) -> BTreeMap<(u64, u32), Rows> {
-    let mut by_caller: BTreeMap<(u64, u32), Rows> = BTreeMap::new();
-    for (key, operations) in sites {
-        if let Some(kind) = of_cell(key.cell.into()) {
-            let rows = by_caller.entry((key.caller, key.block)).or_default();
-            rows.record(kind, key.depth.into(), *operations);
-        }
+impl About for AboutMaps<'_> {
+    fn wanted(&self, key: &MapKey) -> bool {
+        let frames = self.known.callers.get(&key.site.caller);
+        let frames = frames.and_then(|frames| self.known.frames(*frames));
+        let typ = self.typ(key.site.block);
+        self.wanted.typ(self.known.name(typ)) && self.wanted.site(frames)
     }
-    by_caller
+
+    fn typ(&self, block: u32) -> u32 {
+        self.known.block(block)
+    }
+
+    fn name(&self, number: u32) -> Name {
+        self.known.names.value(number).cloned()
+    }
+
+    fn capacity(&mut self, map: u64, shape: &Shape) -> Option<u64> {
+        self.names.capacity(map, shape)
+    }
+}
+
+/// What is counted in the slots, by key: a key may have several.
+fn in_order(slots: &Slots<SiteKey, u64>) -> Vec<(SiteKey, u64)> {
+    let slots = slots.filled().map(|(_, slot)| (slot.key, slot.value));
+    let mut counts: Vec<_> = slots.collect();
+    counts.sort_unstable();
+    counts
 }
 
 /// The counts by type.
@@ -291,12 +400,33 @@ struct Types {
     quality: Quality,
 }
 
-fn read_types(loaded: &Loaded) -> Result<Types, Error> {
+fn read_types(loaded: &Loaded) -> Result<Types, Failure> {
+    let (mut blocks, quality) = read_blocks(loaded).map_err(internal)?;
+    // A `DeepKey`.
+    loaded.read_all("DEEP", |[block, cell, depth]: [u32; 3], operations: u64| {
+        if let Some(kind) = of_cell(cell as usize) {
+            let rows = blocks.entry(block).or_default();
+            rows.record(kind, depth, operations);
+        }
+    })?;
+    let mut of_block = HashMap::new();
+    loaded.read_all("TYPES", |typ: u64, facts: MapType| {
+        if facts.block != UNKNOWN_TYPE_BLOCK {
+            of_block.insert(facts.block, typ);
+        }
+    })?;
+    Ok(Types {
+        blocks,
+        of_block,
+        quality,
+    })
+}
+
+/// The tables that are arrays.
+fn read_blocks(loaded: &Loaded) -> Result<(HashMap<u32, Rows>, Quality), Error> {
     let map = |name: &'static str| loaded.maps.get(name).ok_or(Error::NoTable(name));
-    let types: BpfHashMap<_, u64, MapType> = map("TYPES")?.try_into()?;
     let used: Array<_, u64> = map("BLOCKS_USED")?.try_into()?;
     let counts: PerCpuArray<_, Block> = map("COUNTS")?.try_into()?;
-    let deep: BpfHashMap<_, DeepKey, u64> = map("DEEP")?.try_into()?;
     let quality: PerCpuArray<_, [u64; CAUSES]> = map("QUALITY")?.try_into()?;
 
     let mut blocks: HashMap<u32, Rows> = HashMap::new();
@@ -311,33 +441,13 @@ fn read_types(loaded: &Loaded) -> Result<Types, Error> {
         }
         blocks.insert(block, rows);
     }
-    for entry in &deep {
-        let (key, operations) = entry?;
-        if let Some(kind) = of_cell(key.cell as usize) {
-            blocks
-                .entry(key.block)
-                .or_default()
-                .record(kind, key.depth, operations);
-        }
-    }
-    let mut of_block = HashMap::new();
-    for entry in &types {
-        let (typ, facts) = entry?;
-        if facts.block != UNKNOWN_TYPE_BLOCK {
-            of_block.insert(facts.block, typ);
-        }
-    }
     let mut causes = [0u64; CAUSES];
     for cpu in quality.get(&0, 0)?.iter() {
         for (sum, operations) in causes.iter_mut().zip(cpu) {
             *sum = sum.saturating_add(*operations);
         }
     }
-    Ok(Types {
-        blocks,
-        of_block,
-        quality: Quality::from_causes(&causes),
-    })
+    Ok((blocks, Quality::from_causes(&causes)))
 }
 
 fn add(rows: &mut Rows, block: &Block) {

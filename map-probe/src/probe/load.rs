@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
-use map_probe_common::counts::{Block, FIRST_TYPE_BLOCK, MAP_SLOTS, MapCount, MapKey, SITE_SLOTS, SiteKey};
+use map_probe_common::counts::{
+    Block, FIRST_TYPE_BLOCK, MAP_SLOTS, MapCount, MapKey, SITE_SLOTS, SiteKey,
+};
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
 use map_probe_common::options::{MAPS, Options, SITES, STACKS};
 use map_probe_common::sample::Sampled;

@@ -4,13 +4,14 @@
 //! those that no row of a report has, and are shown as of an unknown map.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use map_probe_common::counts::{MAP_SLOTS, MapKey, MapSlot, Shape};
+use map_probe_common::counts::{MAP_SLOTS, MapCount, MapKey, MapSlot, Shape};
 use map_probe_common::op::of_cell;
 use map_probe_common::slots::FILLED;
 
-use crate::report::counts::{MapRows, MapSize, Rows};
+use crate::report::counts::{Entry as _, List, MapRows, MapSize, Name, Rows, listed};
 
 /// Counts that are remembered, of all maps together.
 const REMEMBERED: usize = 2 * MAP_SLOTS as usize;
@@ -22,16 +23,26 @@ const ASKED: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Maps {
     counts: HashMap<MapKey, Count>,
-    seen: HashMap<MapOfType, Seen>,
     /// The slots of the kernel's table, as they were at the last reading.
     slots: Vec<Held>,
+    /// What is new in this reading.
+    changes: Vec<(MapKey, MapCount)>,
+    known: HashMap<MapOfType, Map>,
+    list: List<MapRows>,
+    /// All operations of the maps.
+    named: Rows,
     /// Whether counts may have been lost: a slot was given to another map, or something had to be forgotten.
     crowded: bool,
+    /// Whether counts were forgotten in this reading.
+    forgotten: bool,
     readings: u64,
 }
 
-/// A map's address, and the block of its type: the memory of one map may become that of another.
+/// A map's address, and the number of its type's name: the memory of one map may become that of another.
 type MapOfType = (u64, u32);
+
+/// All maps together that found no room.
+const OTHERS: MapOfType = (0, u32::MAX);
 
 /// What a slot had.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,24 +60,34 @@ struct Count {
 }
 
 #[derive(Debug)]
-struct Seen {
-    first: Duration,
-    last: Duration,
-    shape: Shape,
-    /// When it had this shape.
+struct Map {
+    /// Shared with the reports that have it.
+    rows: Arc<MapRows>,
+    /// When it had the size that it was last seen with.
     time: u64,
-    /// Of a Swiss map of several tables, when that was last asked for.
-    capacity: Option<u64>,
+}
+
+/// What is asked of others about maps.
+pub(super) trait About {
+    /// Whether these operations are to be reported.
+    fn wanted(&self, key: &MapKey) -> bool;
+    /// The number of the name that a block's type has.
+    fn typ(&self, block: u32) -> u32;
+    /// That name.
+    fn name(&self, number: u32) -> Name;
+    /// How many slots a map has whose shape alone does not say so.
+    fn capacity(&mut self, map: u64, shape: &Shape) -> Option<u64>;
 }
 
 impl Maps {
     /// A reading begins.
     pub(super) fn begin(&mut self) {
         self.readings += 1;
+        self.changes.clear();
     }
 
-    /// Takes in one slot of the kernel's table, read at `now`.
-    pub(super) fn see(&mut self, index: usize, slot: &MapSlot, now: Duration) {
+    /// Takes in one slot of the kernel's table.
+    pub(super) fn see(&mut self, index: usize, slot: &MapSlot) {
         if self.slots.len() <= index {
             self.slots.resize(index + 1, Held::default());
         }
@@ -86,23 +107,12 @@ impl Maps {
         let known = self.counts.entry(key).or_default();
         known.total = known.total.saturating_add(more);
         known.reading = self.readings;
-        if more == 0 {
-            return;
-        }
-        let seen = self
-            .seen
-            .entry((key.map, key.site.block))
-            .or_insert_with(|| Seen {
-                first: now,
-                last: now,
-                shape: count.shape,
-                time: count.time,
-                capacity: None,
-            });
-        seen.last = now;
-        if count.time >= seen.time {
-            seen.shape = count.shape;
-            seen.time = count.time;
+        if more > 0 {
+            let more = MapCount {
+                operations: more,
+                ..*count
+            };
+            self.changes.push((key, more));
         }
     }
 
@@ -112,6 +122,7 @@ impl Maps {
             return;
         }
         self.crowded = true;
+        self.forgotten = true;
         // The oldest first, and none that the kernel still has.
         let mut old: Vec<_> = self
             .counts
@@ -125,58 +136,135 @@ impl Maps {
         for (_, key) in old.into_iter().take(excess) {
             self.counts.remove(&key);
         }
-        let counts = &self.counts;
-        let left: std::collections::HashSet<MapOfType> =
-            counts.keys().map(|key| (key.map, key.site.block)).collect();
-        self.seen.retain(|map, _| left.contains(map));
     }
 
-    /// Whether some operations may be in no row.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.crowded
-    }
-
-    /// The maps. `typ` names a block's type, `capacity` says how many slots a map has whose shape alone does not.
+    /// The maps, as of a reading that was complete at `now`. Of all `operations`, those that are of none of them are in a row
+    /// of their own, if there may be any: `no_room` says so, or counts were lost.
     pub(super) fn rows(
         &mut self,
         now: Duration,
-        mut wanted: impl FnMut(&MapKey) -> bool,
-        mut typ: impl FnMut(u32) -> Option<String>,
-        mut capacity: impl FnMut(u64, &Shape) -> Option<u64>,
-    ) -> Vec<MapRows> {
+        operations: &Rows,
+        no_room: bool,
+        about: &mut dyn About,
+    ) -> List<MapRows> {
+        let changes = std::mem::take(&mut self.changes);
+        let mut large = HashMap::new();
+        for (key, more) in &changes {
+            if about.wanted(key) {
+                let map = (key.map, about.typ(key.site.block));
+                if self.change(map, key, more, now, about) && more.shape.tables > 1 {
+                    large.insert(map, more.shape);
+                }
+            }
+        }
+        for ((address, typ), shape) in large.into_iter().take(ASKED) {
+            if let Some(capacity) = about.capacity(address, &shape)
+                && let Some(map) = self.known.get_mut(&(address, typ))
+                && let Some(size) = &mut Arc::make_mut(&mut map.rows).size
+            {
+                size.capacity = Some(capacity);
+            }
+        }
+        let mut is_new = !changes.is_empty();
+        if std::mem::take(&mut self.forgotten) {
+            self.count_anew(about);
+            is_new = true;
+        }
+        if self.crowded || no_room {
+            is_new |= self.count_others(operations, now);
+        }
+        if is_new {
+            self.list = listed(self.known.values().map(|map| Arc::clone(&map.rows)));
+        }
+        Arc::clone(&self.list)
+    }
+
+    /// Gives a row to the operations of no map that is known; whether it is another than before.
+    fn count_others(&mut self, operations: &Rows, now: Duration) -> bool {
+        let rows = operations.since(&self.named);
+        let others = self.known.entry(OTHERS).or_insert_with(|| Map {
+            rows: Arc::new(MapRows {
+                address: None,
+                typ: None,
+                size: None,
+                first_seen: Duration::ZERO,
+                last_seen: now,
+                rows: Rows::default(),
+            }),
+            time: 0,
+        });
+        let changed = others.rows.rows != rows;
+        if changed {
+            let others = Arc::make_mut(&mut others.rows);
+            (others.rows, others.last_seen) = (rows, now);
+        }
+        changed
+    }
+
+    /// Counts operations that were done between the last reading and one at `now`; whether they tell its newest size.
+    fn change(
+        &mut self,
+        (address, typ): MapOfType,
+        key: &MapKey,
+        more: &MapCount,
+        now: Duration,
+        about: &dyn About,
+    ) -> bool {
+        let Some(kind) = of_cell(key.site.cell.into()) else {
+            return false;
+        };
+        let map = self.known.entry((address, typ)).or_insert_with(|| Map {
+            rows: Arc::new(MapRows {
+                address: Some(address),
+                typ: about.name(typ),
+                size: None,
+                first_seen: now,
+                last_seen: now,
+                rows: Rows::default(),
+            }),
+            time: 0,
+        });
+        let rows = Arc::make_mut(&mut map.rows);
+        rows.last_seen = now;
+        let depth = key.site.depth.into();
+        rows.rows.record(kind, depth, more.operations);
+        self.named.record(kind, depth, more.operations);
+        if more.time < map.time {
+            return false;
+        }
+        map.time = more.time;
+        let before = rows.size.and_then(|size| size.capacity);
+        rows.size = Some(MapSize {
+            entries: more.shape.entries,
+            capacity: capacity_of(&more.shape).or(before),
+        });
+        true
+    }
+
+    /// Leaves out of the maps what was forgotten.
+    fn count_anew(&mut self, about: &dyn About) {
+        self.named = Rows::default();
         let mut rows: HashMap<MapOfType, Rows> = HashMap::new();
         for (key, count) in &self.counts {
             if let Some(kind) = of_cell(key.site.cell.into())
-                && wanted(key)
+                && about.wanted(key)
             {
-                rows.entry((key.map, key.site.block)).or_default().record(
-                    kind,
-                    key.site.depth.into(),
-                    count.total,
-                );
+                let depth = key.site.depth.into();
+                self.named.record(kind, depth, count.total);
+                let map = (key.map, about.typ(key.site.block));
+                let rows = rows.entry(map).or_default();
+                rows.record(kind, depth, count.total);
             }
         }
-        let mut asked = 0;
-        rows.into_iter()
-            .filter_map(|((address, block), rows)| {
-                let seen = self.seen.get_mut(&(address, block))?;
-                if seen.shape.tables > 1 && seen.last == now && asked < ASKED {
-                    asked += 1;
-                    seen.capacity = capacity(address, &seen.shape).or(seen.capacity);
-                }
-                Some(MapRows {
-                    address: Some(address),
-                    typ: typ(block),
-                    size: Some(MapSize {
-                        entries: seen.shape.entries,
-                        capacity: capacity_of(&seen.shape).or(seen.capacity),
-                    }),
-                    first_seen: seen.first,
-                    last_seen: seen.last,
-                    rows,
-                })
-            })
-            .collect()
+        self.known.retain(|map, known| {
+            let Some(rows) = rows.remove(map) else {
+                return *map == OTHERS;
+            };
+            if known.rows.rows != rows {
+                known.rows = Arc::new(known.rows.with(rows));
+            }
+            true
+        });
     }
 }
 
@@ -188,7 +276,7 @@ fn capacity_of(shape: &Shape) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use map_probe_common::counts::{MapCount, SiteKey};
+    use map_probe_common::counts::SiteKey;
     use map_probe_common::slots::{GIVEN, Slot};
 
     fn key(map: u64, depth: u16) -> MapKey {
@@ -217,19 +305,45 @@ mod tests {
         maps.begin();
         for (index, (key, value)) in counts.iter().enumerate() {
             let slot = Slot {
-                state: given * GIVEN | FILLED,
+                state: (given * GIVEN) | FILLED,
                 key: *key,
                 value: *value,
             };
-            maps.see(index, &slot, Duration::from_secs(at));
+            maps.see(index, &slot);
         }
         maps.end();
+        maps.rows(Duration::from_secs(at), &Rows::default(), false, &mut All);
     }
 
-    fn rows(maps: &mut Maps) -> Vec<MapRows> {
-        let mut rows = maps.rows(Duration::ZERO, |_| true, |_| None, |_, _| None);
-        rows.sort_by_key(|map| map.address);
-        rows
+    /// Everything is wanted, and nothing known.
+    struct All;
+
+    impl About for All {
+        fn wanted(&self, _: &MapKey) -> bool {
+            true
+        }
+
+        fn typ(&self, _: u32) -> u32 {
+            0
+        }
+
+        fn name(&self, _: u32) -> Name {
+            None
+        }
+
+        fn capacity(&mut self, _: u64, _: &Shape) -> Option<u64> {
+            None
+        }
+    }
+
+    fn rows(maps: &mut Maps) -> List<MapRows> {
+        let list = maps.rows(Duration::MAX, &Rows::default(), false, &mut All);
+        let mut sum = Rows::default();
+        for map in list.iter() {
+            sum.add(&map.rows);
+        }
+        assert_eq!(sum, maps.named);
+        list
     }
 
     #[test]
@@ -247,7 +361,8 @@ mod tests {
             0,
             &[(key(16, 1), count(5, 20, 7)), (key(16, 2), count(2, 19, 9))],
         );
-        let [map] = &rows(&mut maps)[..] else {
+        let list = rows(&mut maps);
+        let [map] = &list[..] else {
             panic!("one map");
         };
         assert_eq!(map.rows.total(), 7);
@@ -261,16 +376,21 @@ mod tests {
     fn a_map_that_lost_its_slot_and_got_it_again_goes_on() {
         let mut maps = Maps::default();
         reading(&mut maps, 1, 0, &[(key(16, 1), count(100, 1, 1))]);
-        assert!(!maps.is_crowded());
+        assert!(!maps.crowded);
         reading(&mut maps, 2, 2, &[(key(16, 1), count(103, 1, 2))]);
         assert_eq!(rows(&mut maps)[0].rows.total(), 203);
-        assert!(maps.is_crowded());
+        assert!(maps.crowded);
     }
 
     #[test]
     fn a_map_with_two_slots_of_one_kind_has_the_operations_of_both() {
         let mut maps = Maps::default();
-        let twice = |first, second| [(key(16, 1), count(first, 1, 1)), (key(16, 1), count(second, 1, 1))];
+        let twice = |first, second| {
+            [
+                (key(16, 1), count(first, 1, 1)),
+                (key(16, 1), count(second, 1, 1)),
+            ]
+        };
         reading(&mut maps, 1, 0, &twice(10, 1));
         reading(&mut maps, 2, 0, &twice(15, 1));
         assert_eq!(rows(&mut maps)[0].rows.total(), 16);
@@ -287,9 +407,10 @@ mod tests {
         for round in 0..5 {
             reading(&mut maps, round, round, &some(round * u64::from(MAP_SLOTS)));
             assert!(maps.counts.len() <= REMEMBERED);
-            assert_eq!(maps.seen.len(), maps.counts.len());
+            let all = maps.known.keys().filter(|map| **map != OTHERS);
+            assert_eq!(all.count(), maps.counts.len());
         }
-        assert!(maps.is_crowded());
+        assert!(maps.crowded);
         let last = 4 * u64::from(MAP_SLOTS);
         let rows = rows(&mut maps);
         let current = rows.iter().filter(|map| map.address >= Some(last));

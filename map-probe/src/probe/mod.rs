@@ -6,6 +6,8 @@ mod btf;
 mod command;
 mod command_output;
 mod counters;
+mod interned;
+mod kept;
 mod load;
 mod mapped;
 mod maps;

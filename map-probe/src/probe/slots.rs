@@ -72,7 +72,7 @@ mod tests {
         assert!(read(FREE).is_none());
         assert!(read(FILLING).is_none());
         assert!(read(GIVEN | FILLING).is_none());
-        for state in [FILLED, 5 * GIVEN | FILLED] {
+        for state in [FILLED, (5 * GIVEN) | FILLED] {
             let slot = read(state).expect("a filled slot");
             let key = SiteKey {
                 caller: 0x40_1000,

@@ -1,112 +1,47 @@
-//! Counted operations: exact, by kind and depth, for the process and by type.
+//! Everything that is counted: for the process, and by type, map, call site and stack.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use map_probe_common::op::{Class, Op, Outcome};
 use map_probe_common::quality::{ALL, CAUSES, Cause};
 
 use super::estimates::Estimates;
+use super::list::since;
 use super::samples::Samples;
-use super::who;
 
-/// Exact counts by depth: `depth -> operations`. Depths start at 1.
-pub type Depths = BTreeMap<u32, u64>;
+pub use super::list::{Entry, List, listed};
+pub use super::rows::{Depths, RowKey, Rows, excess, total};
 
-/// One kind of operation: what, with which outcome, on which class of map.
-pub type RowKey = (Op, Outcome, Class);
-
-/// Operations by kind and depth.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rows(pub BTreeMap<RowKey, Depths>);
-
-impl Rows {
-    /// Counts `operations` more of one kind and depth; none leave no trace.
-    pub fn record(&mut self, kind: RowKey, depth: u32, operations: u64) {
-        if operations > 0 {
-            let count = self.0.entry(kind).or_default().entry(depth).or_default();
-            *count = count.saturating_add(operations);
-        }
-    }
-
-    /// Counts all operations of `other` as well.
-    pub fn add(&mut self, other: &Self) {
-        for (kind, depth, operations) in other.cells() {
-            self.record(kind, depth, operations);
-        }
-    }
-
-    /// The operations that were not yet in `earlier`, an older reading of the same counters.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let mut rows = Self::default();
-        for (kind, depth, operations) in self.cells() {
-            let before = earlier.0.get(&kind).and_then(|depths| depths.get(&depth));
-            let before = before.copied().unwrap_or(0);
-            rows.record(kind, depth, operations.saturating_sub(before));
-        }
-        rows
-    }
-
-    /// All operations.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        sum(self.cells().map(|(.., operations)| operations))
-    }
-
-    /// The operations on maps of one class.
-    #[must_use]
-    pub fn total_of(&self, class: Class) -> u64 {
-        sum(self
-            .of(class)
-            .flat_map(|(_, depths)| depths.values().copied()))
-    }
-
-    /// The rows of one class.
-    pub fn of(&self, class: Class) -> impl Iterator<Item = (RowKey, &Depths)> {
-        let rows = self.0.iter().map(|(kind, depths)| (*kind, depths));
-        rows.filter(move |((_, _, of), depths)| *of == class && total(depths) > 0)
-    }
-
-    /// Probes that a perfect table would save, over all rows.
-    #[must_use]
-    pub fn excess(&self) -> u64 {
-        sum(self.0.values().map(excess))
-    }
-
-    fn cells(&self) -> impl Iterator<Item = (RowKey, u32, u64)> {
-        self.0.iter().flat_map(|(kind, depths)| {
-            let cells = depths.iter();
-            cells.map(|(depth, operations)| (*kind, *depth, *operations))
-        })
-    }
-}
-
-/// Probes that a perfect table would save: the sum of depth − 1 over the operations.
-#[must_use]
-pub fn excess(depths: &Depths) -> u64 {
-    sum(depths
-        .iter()
-        .map(|(depth, count)| u64::from(depth.saturating_sub(1)).saturating_mul(*count)))
-}
-
-/// The operations of one row.
-#[must_use]
-pub fn total(depths: &Depths) -> u64 {
-    sum(depths.values().copied())
-}
-
-fn sum(counts: impl Iterator<Item = u64>) -> u64 {
-    counts.fold(0, u64::saturating_add)
-}
+/// What a type is called; `None` if unknown. Shared, as many rows have the same.
+pub type Name = Option<Arc<str>>;
 
 /// Operations on maps of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeRows {
     /// The type as Go's `%T` prints it; `None` if unknown.
-    pub name: Option<String>,
+    pub name: Name,
     /// Its operations.
     pub rows: Rows,
+}
+
+impl Entry for TypeRows {
+    type Key<'a> = Option<&'a str>;
+
+    fn key(&self) -> Self::Key<'_> {
+        self.name.as_deref()
+    }
+
+    fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    fn with(&self, rows: Rows) -> Self {
+        Self {
+            name: self.name.clone(),
+            rows,
+        }
+    }
 }
 
 /// One frame of the target's Go code, as Go's own traces show it.
@@ -121,7 +56,7 @@ pub struct Frame {
 }
 
 /// A call site, or a stack: the frame that does the operation first, then its callers.
-pub type Frames = Vec<Frame>;
+pub type Frames = Arc<[Frame]>;
 
 /// Operations at one call site, or with one stack, on maps of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,9 +65,29 @@ pub struct SiteRows {
     /// `None` if unknown.
     pub frames: Option<Frames>,
     /// The map's type; `None` if unknown.
-    pub typ: Option<String>,
+    pub typ: Name,
     /// Its operations.
     pub rows: Rows,
+}
+
+impl Entry for SiteRows {
+    type Key<'a> = (Option<&'a [Frame]>, Option<&'a str>);
+
+    fn key(&self) -> Self::Key<'_> {
+        (self.frames.as_deref(), self.typ.as_deref())
+    }
+
+    fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    fn with(&self, rows: Rows) -> Self {
+        Self {
+            frames: self.frames.clone(),
+            typ: self.typ.clone(),
+            rows,
+        }
+    }
 }
 
 /// Operations on one map.
@@ -141,7 +96,7 @@ pub struct MapRows {
     /// Its address in the target; `None` for all maps together that found no room in the table.
     pub address: Option<u64>,
     /// Its type; `None` if unknown.
-    pub typ: Option<String>,
+    pub typ: Name,
     /// Entries, and slots for entries, when it was last read; `None` if it could not be.
     pub size: Option<MapSize>,
     /// From when the probes were in place to the reading that first had it.
@@ -150,6 +105,27 @@ pub struct MapRows {
     pub last_seen: Duration,
     /// Its operations.
     pub rows: Rows,
+}
+
+impl Entry for MapRows {
+    /// Maps that found no room come last.
+    type Key<'a> = (bool, Option<u64>, Option<&'a str>);
+
+    fn key(&self) -> Self::Key<'_> {
+        (self.address.is_none(), self.address, self.typ.as_deref())
+    }
+
+    fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    fn with(&self, rows: Rows) -> Self {
+        Self {
+            typ: self.typ.clone(),
+            rows,
+            ..*self
+        }
+    }
 }
 
 /// How full a map is.
@@ -167,14 +143,14 @@ pub struct MapSize {
 pub struct Counts {
     /// The whole process.
     pub operations: Rows,
-    /// By type, most operations first.
-    pub by_type: Vec<TypeRows>,
+    /// By type.
+    pub by_type: List<TypeRows>,
     /// By map.
-    pub by_map: Vec<MapRows>,
+    pub by_map: List<MapRows>,
     /// By call site.
-    pub by_site: Vec<SiteRows>,
+    pub by_site: List<SiteRows>,
     /// By stack; empty unless stacks are asked for.
-    pub by_stack: Vec<SiteRows>,
+    pub by_stack: List<SiteRows>,
     /// Operations that are in no row, by cause.
     pub quality: Quality,
     /// Where only the operations of windows of time were seen: what that says of all of them.
@@ -187,43 +163,20 @@ impl Counts {
     /// The counts of a process from those of its types.
     ///
     /// Types with the same name become one: what is reported of a type is its name.
-    pub fn of_types(
-        types: impl IntoIterator<Item = (Option<String>, Rows)>,
-        quality: Quality,
-    ) -> Self {
+    pub fn of_types(types: impl IntoIterator<Item = (Name, Rows)>, quality: Quality) -> Self {
         let mut operations = Rows::default();
-        let mut by_name: BTreeMap<Option<String>, Rows> = BTreeMap::new();
+        let mut by_name: HashMap<Name, Rows> = HashMap::new();
         for (name, rows) in types {
             operations.add(&rows);
             by_name.entry(name).or_default().add(&rows);
         }
         let types = by_name.into_iter();
-        let mut by_type: Vec<TypeRows> = types
-            .filter(|(_, rows)| rows.total() > 0)
-            .map(|(name, rows)| TypeRows { name, rows })
-            .collect();
-        // Stable, so that equally frequent types stay in the order of their names.
-        by_type.sort_by_key(|of_type| std::cmp::Reverse(of_type.rows.total()));
         Self {
             operations,
-            by_type,
+            by_type: listed(types.map(|(name, rows)| Arc::new(TypeRows { name, rows }))),
             quality,
             ..Self::default()
         }
-    }
-
-    /// Counts everything in `other` as well.
-    pub fn add(&mut self, other: &Self) {
-        let types = std::mem::take(&mut self.by_type);
-        let both = types.into_iter().chain(other.by_type.iter().cloned());
-        let both = both.map(|of_type| (of_type.name, of_type.rows));
-        let by_type = Self::of_types(both, Quality::default()).by_type;
-        self.by_type = by_type;
-        who::add_sites(&mut self.by_site, &other.by_site);
-        who::add_sites(&mut self.by_stack, &other.by_stack);
-        who::add_maps(&mut self.by_map, &other.by_map);
-        self.operations.add(&other.operations);
-        self.quality.add(&other.quality);
     }
 
     /// What was counted after `earlier`, an older reading of the same counters:
@@ -232,17 +185,13 @@ impl Counts {
     /// A type must have the same name in both readings.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let none = Rows::default();
-        let before: BTreeMap<_, _> = earlier
-            .by_type
-            .iter()
-            .map(|of_type| (&of_type.name, &of_type.rows))
-            .collect();
-        let types = self.by_type.iter().map(|of_type| {
-            let before = before.get(&of_type.name).copied().unwrap_or(&none);
-            (of_type.name.clone(), of_type.rows.since(before))
-        });
         let operations = self.operations.since(&earlier.operations);
+        let mut by_map = since(&self.by_map, &earlier.by_map);
+        // Maps that found no room are not counted: they are what is left of all operations.
+        by_map.retain(|map| map.address.is_some());
+        if let Some(like) = self.by_map.iter().find(|map| map.address.is_none()) {
+            by_map.extend(rest(&by_map, &operations, like));
+        }
         Self {
             // Of an interval by itself.
             estimates: None,
@@ -251,13 +200,31 @@ impl Counts {
                 Some(earlier) => samples.since(earlier),
                 None => samples.clone(),
             }),
-            by_type: Self::of_types(types, Quality::default()).by_type,
-            by_map: who::maps_since(&self.by_map, &earlier.by_map, &operations),
-            by_site: who::sites_since(&self.by_site, &earlier.by_site),
-            by_stack: who::sites_since(&self.by_stack, &earlier.by_stack),
+            by_type: listed(since(&self.by_type, &earlier.by_type)),
+            by_map: listed(by_map),
+            by_site: listed(since(&self.by_site, &earlier.by_site)),
+            by_stack: listed(since(&self.by_stack, &earlier.by_stack)),
             operations,
         }
     }
+}
+
+/// Those of `operations` that are of no map in the list, if there are any; when they were seen is as `like` says.
+fn rest(maps: &[Arc<MapRows>], operations: &Rows, like: &MapRows) -> Option<Arc<MapRows>> {
+    let mut named = Rows::default();
+    for map in maps {
+        named.add(&map.rows);
+    }
+    let rows = operations.since(&named);
+    (!rows.is_empty()).then(|| {
+        Arc::new(MapRows {
+            address: None,
+            typ: None,
+            size: None,
+            rows,
+            ..*like
+        })
+    })
 }
 
 /// Operations seen that are in no row. All zero: the counts are exact.
@@ -299,11 +266,9 @@ impl Quality {
             torn,
             truncated,
         } = *self;
-        sum([lost, faults, torn, truncated].into_iter())
-    }
-
-    fn add(&mut self, other: &Self) {
-        *self = self.with(other, u64::saturating_add);
+        [lost, faults, torn, truncated]
+            .into_iter()
+            .fold(0, u64::saturating_add)
     }
 
     fn since(&self, earlier: &Self) -> Self {
@@ -323,6 +288,8 @@ impl Quality {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::sample::added;
+    use map_probe_common::op::{Class, Op, Outcome};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -331,15 +298,11 @@ mod tests {
     const SMALL: RowKey = (Op::Insert, Outcome::Absent, Class::Small);
 
     fn rows(cells: &[(RowKey, u32, u64)]) -> Rows {
-        let mut rows = Rows::default();
-        for (kind, depth, operations) in cells {
-            rows.record(*kind, *depth, *operations);
-        }
-        rows
+        cells.iter().copied().collect()
     }
 
-    fn named(name: &str, cells: &[(RowKey, u32, u64)]) -> (Option<String>, Rows) {
-        (Some(name.to_owned()), rows(cells))
+    fn named(name: &str, cells: &[(RowKey, u32, u64)]) -> (Name, Rows) {
+        (Some(name.into()), rows(cells))
     }
 
     #[test]
@@ -401,18 +364,18 @@ mod tests {
                 rows: rows(&[(HIT, 1, 9)]),
             },
             TypeRows {
-                name: Some("a".to_owned()),
+                name: Some("a".into()),
                 rows: rows(&[(HIT, 1, 1), (HIT, 4, 2), (SMALL, 1, 3)]),
             },
         ];
-        assert_eq!(counts.by_type, expected);
+        assert_eq!(*counts.by_type, expected.map(Arc::new));
         assert_eq!(counts.operations.total(), 15);
         assert_eq!(counts.operations.total_of(Class::Table), 12);
     }
 
     fn any_counts() -> impl Strategy<Value = Counts> {
         let kind = prop_oneof![Just(HIT), Just(MISS), Just(SMALL)];
-        let name = prop_oneof![Just(None), "[ab]".prop_map(Some)];
+        let name = prop_oneof![Just(None), "[ab]".prop_map(|name| Some(name.into()))];
         let cells = vec((kind, 1..20_u32, 0..1_000_u64), 0..6);
         let types = vec((name, cells), 0..5);
         (types, any::<[u32; CAUSES]>()).prop_map(|(types, causes)| {
@@ -427,8 +390,7 @@ mod tests {
             before in any_counts(),
             interval in any_counts(),
         ) {
-            let mut now = before.clone();
-            now.add(&interval);
+            let now = added(&before, &interval);
             prop_assert_eq!(now.since(&before), interval);
         }
     }

@@ -36,6 +36,7 @@ pub fn write_rows(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         from_seconds: (report.until_seconds - report.seconds).max(0.0),
         until_seconds: report.until_seconds,
         scope: "process",
+        mode: words::mode(report.mode),
         ..Line::default()
     };
     write(&mut out, &head, &counts.operations)?;
@@ -79,7 +80,7 @@ pub fn write_rows(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 }
 
 /// In the order of [`Line`]'s fields; a test compares.
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 24] = [
     "final",
     "from_seconds",
     "until_seconds",
@@ -103,6 +104,7 @@ const COLUMNS: [&str; 23] = [
     "max",
     "entries",
     "capacity",
+    "mode",
 ];
 
 #[derive(Clone, Default, Serialize)]
@@ -138,11 +140,13 @@ struct Line<'a> {
     max: u32,
     entries: Option<u64>,
     capacity: Option<u64>,
+    /// `trace`: counts are of operations; `sample`: of samples of CPU time.
+    mode: &'static str,
 }
 
 impl<'a> Line<'a> {
     fn at(mut self, frames: Option<&'a Frames>) -> Self {
-        let Some([first, callers @ ..]) = frames.map(Vec::as_slice) else {
+        let Some([first, callers @ ..]) = frames.map(AsRef::as_ref) else {
             return self;
         };
         self.function = Some(&first.function);
@@ -157,14 +161,14 @@ impl<'a> Line<'a> {
 }
 
 fn write<W: Write>(out: &mut Writer<W>, head: &Line<'_>, rows: &Rows) -> io::Result<()> {
-    for ((op, outcome, class), depths) in &rows.0 {
-        let Some(summary) = Summary::of([depths]) else {
+    for ((op, outcome, class), depths) in rows.iter() {
+        let Some(summary) = Summary::of(depths.clone()) else {
             continue;
         };
         let line = Line {
-            op: words::op(*op),
-            outcome: words::outcome(*op, *outcome),
-            class: words::class(*class),
+            op: words::op(op),
+            outcome: words::outcome(op, outcome),
+            class: words::class(class),
             count: summary.count,
             excess_probes: counts::excess(depths),
             mean: summary.mean,
@@ -190,7 +194,7 @@ fn writer<W: Write>(out: W) -> Writer<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::model::{Frame, MapRows, MapSize, SiteRows};
+    use crate::report::counts::{Frame, MapRows, MapSize, Name, SiteRows, listed};
     use crate::report::sample;
     use std::time::Duration;
 
@@ -232,8 +236,8 @@ mod tests {
         let mean = f64::from(probes) / 1_200_345.0;
         let expected = format!(
             "final,from_seconds,until_seconds,scope,type,map,function,file,line,callers,\
-             op,outcome,class,count,excess_probes,mean,p50,p90,p99,p999,max,entries,capacity\r\n\
-             true,0.0,10.0,process,,,,,,,lookup,hit,table,1200345,{},{mean},1,1,2,4,40,,\r\n",
+             op,outcome,class,count,excess_probes,mean,p50,p90,p99,p999,max,entries,capacity,mode\r\n\
+             true,0.0,10.0,process,,,,,,,lookup,hit,table,1200345,{},{mean},1,1,2,4,40,,,trace\r\n",
             probes - 1_200_345
         );
         assert!(text.starts_with(&expected), "{text}");
@@ -244,8 +248,8 @@ mod tests {
     fn maps_call_sites_and_stacks_have_lines_of_their_own() {
         let mut report = sample::report();
         let rows = report.counts.by_type[1].rows.clone();
-        let typ = Some("map[struct { a, b int }]bool".to_owned());
-        report.counts.by_map = vec![MapRows {
+        let typ: Name = Some("map[struct { a, b int }]bool".into());
+        report.counts.by_map = listed([MapRows {
             address: Some(0xc000_1234),
             typ: typ.clone(),
             size: Some(MapSize {
@@ -255,15 +259,16 @@ mod tests {
             first_seen: Duration::ZERO,
             last_seen: Duration::from_secs(3),
             rows: rows.clone(),
-        }];
+        }
+        .into()]);
         let frame = |function: &str, line| Frame {
             function: function.to_owned(),
             file: "/src/a \"quoted\", name.go".to_owned(),
             line,
         };
-        report.counts.by_site = vec![
+        let sites = [
             SiteRows {
-                frames: Some(vec![frame("main.get", 4), frame("main.main", 9)]),
+                frames: Some([frame("main.get", 4), frame("main.main", 9)].into()),
                 typ: typ.clone(),
                 rows: rows.clone(),
             },
@@ -273,20 +278,19 @@ mod tests {
                 rows,
             },
         ];
-        report.counts.by_stack = report.counts.by_site[..1].to_vec();
+        report.counts.by_stack = listed([sites[0].clone().into()]);
+        report.counts.by_site = listed(sites.map(Into::into));
         let map = &parsed(&report, "map")[0];
         assert_eq!(map["map"], "0xc0001234");
         assert_eq!(map["type"], "map[struct { a, b int }]bool");
         assert_eq!((&map["entries"], &map["capacity"]), (&7.into(), &16.into()));
         let sites = parsed(&report, "site");
-        assert_eq!(sites[0]["function"], "main.get");
-        assert_eq!(sites[0]["file"], "/src/a \"quoted\", name.go");
-        assert_eq!(sites[0]["line"], 4);
-        assert_eq!(
-            sites[0]["callers"],
-            "main.main /src/a \"quoted\", name.go:9"
-        );
-        let unknown = &sites[sites.len() - 1];
+        let known = &sites[sites.len() - 1];
+        assert_eq!(known["function"], "main.get");
+        assert_eq!(known["file"], "/src/a \"quoted\", name.go");
+        assert_eq!(known["line"], 4);
+        assert_eq!(known["callers"], "main.main /src/a \"quoted\", name.go:9");
+        let unknown = &sites[0];
         assert_eq!(
             (&unknown["function"], &unknown["line"]),
             (&"".into(), &"".into())

@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use map_probe_common::op::{Class, Op, Outcome};
+
 use super::counts::RowKey;
 
-/// By row of the whole process; empty where every operation was seen.
+/// What is known of all operations of the process.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Estimates(pub BTreeMap<RowKey, Estimate>);
+pub struct Estimates {
+    /// By row.
+    pub rows: BTreeMap<RowKey, Estimate>,
+    /// All operations on tables together; `None` without any.
+    pub tables: Option<Estimate>,
+}
 
 /// From where to where a number lies, with a probability of 95%.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +38,19 @@ pub struct Estimate {
 }
 
 impl Estimates {
+    /// Of operations on tables: of one kind, or all together.
+    #[must_use]
+    pub fn of_tables(&self, kind: Option<(Op, Outcome)>) -> Option<&Estimate> {
+        match kind {
+            None => self.tables.as_ref(),
+            Some((op, outcome)) => self.rows.get(&(op, outcome, Class::Table)),
+        }
+    }
+
     /// All operations of the process; `None` where one row's are not known.
     #[must_use]
     pub fn operations(&self) -> Option<f64> {
-        self.0
+        self.rows
             .values()
             .map(|estimate| estimate.operations.map(|(operations, _)| operations))
             .sum()

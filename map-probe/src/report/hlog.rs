@@ -53,7 +53,7 @@ pub fn write_interval(mut out: &mut dyn Write, report: &Report) -> io::Result<()
     let until = Duration::try_from_secs_f64(report.until_seconds).unwrap_or_default();
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut out, &mut serializer)?;
-    for (kind, depths) in &report.counts.operations.0 {
+    for (kind, depths) in report.counts.operations.iter() {
         let Some(histogram) = histogram(depths) else {
             continue;
         };
@@ -61,7 +61,7 @@ pub fn write_interval(mut out: &mut dyn Write, report: &Report) -> io::Result<()
             &histogram,
             until.saturating_sub(length),
             length,
-            Tag::new(&tag(*kind)),
+            Tag::new(&tag(kind)),
         )
         .map_err(|error| match error {
             IntervalLogWriterError::IoError(error) => error,
@@ -91,12 +91,12 @@ fn tag((op, outcome, class): RowKey) -> String {
 }
 
 /// `None` without operations.
-fn histogram(depths: &Depths) -> Option<Histogram<u64>> {
+fn histogram(depths: Depths<'_>) -> Option<Histogram<u64>> {
     let mut histogram = Histogram::new(DIGITS).ok()?;
     histogram.auto(true);
     for (depth, operations) in depths {
         // Cannot fail: it grows as far as any depth.
-        histogram.record_n(u64::from(*depth), *operations).ok()?;
+        histogram.record_n(u64::from(depth), operations).ok()?;
     }
     (!histogram.is_empty()).then_some(histogram)
 }
@@ -149,14 +149,17 @@ mod tests {
             let tag = interval.tag().expect("a tag").as_str().to_owned();
             let max = format!("{:.3}", interval.max());
             assert_eq!(max, format!("{}.000", histogram.max()), "{tag}");
-            let depths: Depths = histogram
+            let depths: Vec<(u32, u64)> = histogram
                 .iter_recorded()
                 .map(|value| (value.value_iterated_to() as u32, value.count_at_value()))
                 .collect();
             found.push((tag, depths));
         }
-        let expected = sample::report().counts.operations.0.into_iter();
-        let expected: Vec<_> = expected.map(|(kind, depths)| (tag(kind), depths)).collect();
+        let report = sample::report();
+        let expected = report.counts.operations.iter();
+        let expected: Vec<_> = expected
+            .map(|(kind, depths)| (tag(kind), depths.collect::<Vec<_>>()))
+            .collect();
         assert_eq!(found, expected);
         let tags: Vec<_> = found.iter().map(|(tag, _)| tag.as_str()).collect();
         assert_eq!(

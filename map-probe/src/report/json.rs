@@ -6,12 +6,13 @@ mod verify;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::model::{
-    Cost, Depths, Estimate, Estimates, MapRows, Mode, Quality, Report, RowKey, Rows, Samples,
-    SiteRows, TargetInfo,
+    Cost, Depths, Estimate, Estimates, MapRows, Quality, Report, RowKey, Rows, Samples, SiteRows,
+    TargetInfo, TypeRows,
 };
 use super::summary::{self, Summary};
 use super::words;
@@ -52,13 +53,37 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<SampleFields<'a>>,
     operations: Vec<Row>,
-    by_type: Vec<OfType<'a>>,
-    by_map: Vec<OfMap<'a>>,
-    by_site: Vec<OfSite<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    by_stack: Vec<OfSite<'a>>,
+    by_type: Each<'a, TypeRows>,
+    by_map: Each<'a, MapRows>,
+    by_site: Each<'a, SiteRows>,
+    #[serde(skip_serializing_if = "Each::is_empty")]
+    by_stack: Each<'a, SiteRows>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<CostFields>,
+}
+
+/// A list, of which each row is made when it is written: there may be many.
+struct Each<'a, T>(&'a [Arc<T>]);
+
+impl<T> Each<'_, T> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A row as it is written.
+trait Written {
+    type As<'a>: Serialize
+    where
+        Self: 'a;
+
+    fn written(&self) -> Self::As<'_>;
+}
+
+impl<T: Written> Serialize for Each<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|row| row.written()))
+    }
 }
 
 #[derive(Serialize)]
@@ -132,7 +157,7 @@ struct OfFunction<'a> {
 struct CostFields {
     attached_share: f64,
     windows: u64,
-    traps: u64,
+    traps: Option<u64>,
     ns_per_trap: Option<f64>,
     slowdown: Option<f64>,
     bound: Option<f64>,
@@ -163,6 +188,18 @@ struct OfType<'a> {
     operations: Vec<Row>,
 }
 
+impl Written for TypeRows {
+    type As<'a> = OfType<'a>;
+
+    fn written(&self) -> OfType<'_> {
+        OfType {
+            r#type: self.name.as_deref(),
+            excess: self.rows.excess(),
+            operations: rows(&self.rows, None),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct OfMap<'a> {
     /// In hexadecimal; all maps that found no room are one of no address.
@@ -177,17 +214,19 @@ struct OfMap<'a> {
     operations: Vec<Row>,
 }
 
-impl<'a> OfMap<'a> {
-    fn of(map: &'a MapRows) -> Self {
-        Self {
-            map: map.address.map(|address| format!("{address:#x}")),
-            r#type: map.typ.as_deref(),
-            entries: map.size.map(|size| size.entries),
-            capacity: map.size.and_then(|size| size.capacity),
-            first_seen: map.first_seen.as_secs_f64(),
-            last_seen: map.last_seen.as_secs_f64(),
-            excess: map.rows.excess(),
-            operations: rows(&map.rows, None),
+impl Written for MapRows {
+    type As<'a> = OfMap<'a>;
+
+    fn written(&self) -> OfMap<'_> {
+        OfMap {
+            map: self.address.map(|address| format!("{address:#x}")),
+            r#type: self.typ.as_deref(),
+            entries: self.size.map(|size| size.entries),
+            capacity: self.size.and_then(|size| size.capacity),
+            first_seen: self.first_seen.as_secs_f64(),
+            last_seen: self.last_seen.as_secs_f64(),
+            excess: self.rows.excess(),
+            operations: rows(&self.rows, None),
         }
     }
 }
@@ -211,9 +250,11 @@ struct OfFrame<'a> {
     line: u32,
 }
 
-impl<'a> OfSite<'a> {
-    fn of(site: &'a SiteRows) -> Self {
-        let frames = site.frames.iter().flatten();
+impl Written for SiteRows {
+    type As<'a> = OfSite<'a>;
+
+    fn written(&self) -> OfSite<'_> {
+        let frames = self.frames.iter().flat_map(|frames| frames.iter());
         let frames: Vec<_> = frames
             .map(|frame| OfFrame {
                 function: &frame.function,
@@ -222,13 +263,13 @@ impl<'a> OfSite<'a> {
             })
             .collect();
         let first = frames.first();
-        Self {
+        OfSite {
             function: first.map(|frame| frame.function),
             file: first.map(|frame| frame.file),
             line: first.map(|frame| frame.line),
-            r#type: site.typ.as_deref(),
-            excess: site.rows.excess(),
-            operations: rows(&site.rows, None),
+            r#type: self.typ.as_deref(),
+            excess: self.rows.excess(),
+            operations: rows(&self.rows, None),
             frames,
         }
     }
@@ -317,7 +358,7 @@ impl<'a> Document<'a> {
             torn,
             truncated,
         } = counts.quality;
-        let by_type = report.ranking.shown(&counts.by_type).iter();
+        let ranking = report.ranking;
         Self {
             schema: SCHEMA,
             r#final: report.is_final,
@@ -336,10 +377,7 @@ impl<'a> Document<'a> {
                     .as_ref()
                     .and(report.cost)
                     .map(|cost| cost.windows),
-                mode: match report.mode {
-                    Mode::Trace => "trace",
-                    Mode::Sample => "sample",
-                },
+                mode: words::mode(report.mode),
                 frequency: counts.samples.as_ref().map(|samples| samples.frequency),
                 small_counted: report.small_counted,
             },
@@ -352,16 +390,10 @@ impl<'a> Document<'a> {
             },
             samples: counts.samples.as_ref().map(samples),
             operations: rows(&counts.operations, counts.estimates.as_ref()),
-            by_type: by_type
-                .map(|of_type| OfType {
-                    r#type: of_type.name.as_deref(),
-                    excess: of_type.rows.excess(),
-                    operations: rows(&of_type.rows, None),
-                })
-                .collect(),
-            by_map: shown(&counts.by_map, report, OfMap::of),
-            by_site: shown(&counts.by_site, report, OfSite::of),
-            by_stack: shown(&counts.by_stack, report, OfSite::of),
+            by_type: Each(ranking.shown(&counts.by_type)),
+            by_map: Each(ranking.shown(&counts.by_map)),
+            by_site: Each(ranking.shown(&counts.by_site)),
+            by_stack: Each(ranking.shown(&counts.by_stack)),
             cost: report.cost.map(|cost| cost_fields(cost, report)),
         }
     }
@@ -411,20 +443,20 @@ fn samples(samples: &Samples) -> SampleFields<'_> {
     }
 }
 
-fn shown<'a, T, U>(list: &'a [T], report: &Report, of: impl Fn(&'a T) -> U) -> Vec<U> {
-    report.ranking.shown(list).iter().map(of).collect()
-}
-
 fn rows(rows: &Rows, estimates: Option<&Estimates>) -> Vec<Row> {
-    let rows = rows.0.iter();
+    let rows = rows.iter();
     rows.filter_map(|(kind, depths)| {
-        let estimate = estimates.and_then(|estimates| estimates.0.get(kind));
-        row(*kind, depths, estimate)
+        let estimate = estimates.and_then(|estimates| estimates.rows.get(&kind));
+        row(kind, depths, estimate)
     })
     .collect()
 }
 
-fn row((op, outcome, class): RowKey, depths: &Depths, estimate: Option<&Estimate>) -> Option<Row> {
+fn row(
+    (op, outcome, class): RowKey,
+    depths: Depths<'_>,
+    estimate: Option<&Estimate>,
+) -> Option<Row> {
     let Summary {
         count,
         mean,
@@ -433,7 +465,7 @@ fn row((op, outcome, class): RowKey, depths: &Depths, estimate: Option<&Estimate
         p99,
         p999,
         max,
-    } = Summary::of([depths])?;
+    } = Summary::of(depths.clone())?;
     let histogram = summary::buckets(depths).into_iter();
     let histogram = histogram.map(|summary::Bucket { from, to, count }| Bucket { from, to, count });
     Some(Row {

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use super::ranked::Ranking;
 
 pub use super::counts::{
-    Counts, Depths, Frame, Frames, MapRows, MapSize, Quality, RowKey, Rows, SiteRows, TypeRows,
+    Counts, Depths, Frame, Frames, List, MapRows, MapSize, Name, Quality, RowKey, Rows, SiteRows,
+    TypeRows,
 };
 pub use super::estimates::{Estimate, Estimates, Range};
 pub use super::samples::{FunctionRow, Samples};
@@ -49,8 +50,9 @@ pub enum Mode {
 pub struct Cost {
     /// Windows in which probes were attached; 1 if they always were.
     pub windows: u64,
-    /// Traps that the target took; where every operation is traced, the operations seen.
-    pub traps: u64,
+    /// Traps that the target took, or samples; where every operation is traced, the operations seen. `None` where filters
+    /// leave out operations that were trapped all the same.
+    pub traps: Option<u64>,
     /// What one cost it, in nanoseconds; `None` if it was not measured.
     pub ns_per_trap: Option<f64>,
     /// By how much the target was slowed down, as a share of its throughput without us; `None` if that cannot be told.
@@ -99,7 +101,7 @@ impl Report {
         let Some(estimates) = &self.counts.estimates else {
             return self.per_second(count);
         };
-        let (operations, _) = estimates.0.get(&row)?.operations?;
+        let (operations, _) = estimates.rows.get(&row)?.operations?;
         (self.seconds > 0.0).then(|| operations / self.seconds)
     }
 

@@ -1,8 +1,9 @@
 //! In which order types, maps and call sites are shown, and how many of them.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
-use super::counts::{Counts, Rows};
+use super::counts::{Counts, Entry, List, excess, total};
 use super::summary::Summary;
 
 /// What comes first.
@@ -24,8 +25,8 @@ pub enum Sort {
 /// The order, and how many of each there are at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ranking {
-    /// What comes first.
-    pub sort: Sort,
+    /// What comes first, if that was asked for: otherwise most operations, and on the dashboard most excess probes.
+    pub sort: Option<Sort>,
     /// As many types, maps, call sites and stacks; `None`: all, or as many as fit where people read.
     pub top: Option<usize>,
 }
@@ -33,10 +34,10 @@ pub struct Ranking {
 impl Ranking {
     /// Puts the parts of a report in order.
     pub fn apply(self, counts: &mut Counts) {
-        self.list(&mut counts.by_type, |of_type| &of_type.rows);
-        self.list(&mut counts.by_map, |map| &map.rows);
-        self.list(&mut counts.by_site, |site| &site.rows);
-        self.list(&mut counts.by_stack, |stack| &stack.rows);
+        self.list(&mut counts.by_type);
+        self.list(&mut counts.by_map);
+        self.list(&mut counts.by_site);
+        self.list(&mut counts.by_stack);
     }
 
     /// As many of a list as are shown where all can be.
@@ -45,22 +46,28 @@ impl Ranking {
         self.top.and_then(|top| list.get(..top)).unwrap_or(list)
     }
 
-    fn list<T>(self, list: &mut [T], rows: impl Fn(&T) -> &Rows) {
+    fn list<T: Entry>(self, list: &mut List<T>) {
         // Lists come with most operations first, and equal ones keep their places.
-        if self.sort != Sort::Count {
-            list.sort_by_cached_key(|one| Reverse(self.rank(rows(one))));
+        let sort = self.sort.unwrap_or_default();
+        if sort != Sort::Count {
+            Arc::make_mut(list).sort_by_cached_key(|one| {
+                let depths = one.rows().iter().flat_map(|(_, depths)| depths);
+                Reverse(sort.rank(depths))
+            });
         }
     }
+}
 
-    fn rank(self, rows: &Rows) -> u64 {
-        let summary = || Summary::of(rows.0.values());
-        match self.sort {
-            Sort::Count => rows.total(),
-            Sort::Excess => rows.excess(),
-            Sort::P99 => summary().map_or(0, |summary| summary.p99.into()),
-            Sort::Max => summary().map_or(0, |summary| summary.max.into()),
+impl Sort {
+    /// Puts operations in their place: the greatest comes first.
+    pub(crate) fn rank(self, depths: impl Iterator<Item = (u32, u64)>) -> u64 {
+        match self {
+            Self::Count => total(depths),
+            Self::Excess => excess(depths),
+            Self::P99 => Summary::of(depths).map_or(0, |summary| summary.p99.into()),
+            Self::Max => depths.map(|(depth, _)| depth).max().unwrap_or(0).into(),
             // Finite and positive, so that their bits are in the same order as they are.
-            Sort::Mean => summary().map_or(0, |summary| summary.mean.to_bits()),
+            Self::Mean => Summary::of(depths).map_or(0, |summary| summary.mean.to_bits()),
         }
     }
 }
@@ -68,7 +75,7 @@ impl Ranking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::counts::Quality;
+    use crate::report::counts::{Quality, Rows};
     use map_probe_common::op::{Class, Op, Outcome};
 
     #[test]
@@ -88,13 +95,16 @@ mod tests {
             ("worn", rows(&[(3, 5)])),
             ("rough", rows(&[(1, 98), (4, 2)])),
         ];
-        let types = types.map(|(name, rows)| (Some(name.to_owned()), rows));
+        let types = types.map(|(name, rows)| (Some(name.into()), rows));
         let first = |sort, top| {
             let mut counts = Counts::of_types(types.clone(), Quality::default());
-            let ranking = Ranking { sort, top };
+            let ranking = Ranking {
+                sort: Some(sort),
+                top,
+            };
             ranking.apply(&mut counts);
             assert_eq!(ranking.shown(&counts.by_type).len(), top.unwrap_or(5));
-            counts.by_type.remove(0).name.expect("named")
+            counts.by_type[0].name.clone().expect("named").to_string()
         };
         assert_eq!(first(Sort::Count, None), "frequent");
         assert_eq!(first(Sort::Excess, Some(3)), "wasteful");

@@ -4,8 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use map_probe_common::op::{Class, Op, Outcome};
 
+use super::counts::{Entry, listed};
 use super::model::{
-    Cost, Counts, Estimate, Estimates, Frame, MapRows, MapSize, Mode, Quality, Range, Report,
+    Cost, Counts, Estimate, Estimates, Frame, List, MapRows, MapSize, Mode, Quality, Range, Report,
     RowKey, Rows, SiteRows, TargetInfo,
 };
 use super::ranked::Ranking;
@@ -16,11 +17,7 @@ const NEW: RowKey = (Op::Insert, Outcome::Absent, Class::Table);
 const SMALL: RowKey = (Op::Lookup, Outcome::Found, Class::Small);
 
 fn rows(cells: &[(RowKey, u32, u64)]) -> Rows {
-    let mut rows = Rows::default();
-    for (kind, depth, operations) in cells {
-        rows.record(*kind, *depth, *operations);
-    }
-    rows
+    cells.iter().copied().collect()
 }
 
 pub(crate) fn report() -> Report {
@@ -41,8 +38,8 @@ pub(crate) fn report() -> Report {
         truncated: 1,
     };
     let types = [
-        (Some("map[string]*main.Order".to_owned()), orders),
-        (Some("map[int]bool".to_owned()), bools),
+        (Some("map[string]*main.Order".into()), orders),
+        (Some("map[int]bool".into()), bools),
         (None, unknown),
     ];
     Report {
@@ -83,10 +80,10 @@ pub(crate) fn report() -> Report {
 }
 
 /// Operations of the report's first type, by map; some maps found no room.
-fn maps() -> Vec<MapRows> {
+fn maps() -> List<MapRows> {
     let map = MapRows {
         address: Some(0xc0_0012_3400),
-        typ: Some("map[string]*main.Order".to_owned()),
+        typ: Some("map[string]*main.Order".into()),
         size: Some(MapSize {
             entries: 95_000,
             capacity: Some(114_688),
@@ -109,37 +106,78 @@ fn maps() -> Vec<MapRows> {
         rows: rows(&[(HIT, 1, 142_345)]),
         ..map.clone()
     };
-    vec![map, rest, small]
+    listed([map, rest, small].map(Into::into))
 }
 
 /// Operations by call site: in a function that is inlined into another, and somewhere unknown.
-fn sites() -> Vec<SiteRows> {
+fn sites() -> List<SiteRows> {
     let frame = |function: &str, file: &str, line| Frame {
         function: function.to_owned(),
         file: file.to_owned(),
         line,
     };
-    vec![
+    let sites = [
         SiteRows {
-            frames: Some(vec![
-                frame("main.(*Cache).Get", "/srv/src/cache.go", 42),
-                frame("main.serve", "/srv/src/main.go", 118),
-            ]),
-            typ: Some("map[string]*main.Order".to_owned()),
+            frames: Some(
+                [
+                    frame("main.(*Cache).Get", "/srv/src/cache.go", 42),
+                    frame("main.serve", "/srv/src/main.go", 118),
+                ]
+                .into(),
+            ),
+            typ: Some("map[string]*main.Order".into()),
             rows: rows(&[(HIT, 1, 1_142_345), (HIT, 2, 50_000), (HIT, 20, 25)]),
         },
         SiteRows {
             frames: None,
-            typ: Some("map[int]bool".to_owned()),
+            typ: Some("map[int]bool".into()),
             rows: rows(&[(MISS, 1, 30_000)]),
         },
-    ]
+    ];
+    listed(sites.map(Into::into))
+}
+
+/// The counts of two times together.
+pub(crate) fn added(one: &Counts, other: &Counts) -> Counts {
+    let mut operations = one.operations.clone();
+    operations.add(&other.operations);
+    let sum = |one: u64, other: u64| one.saturating_add(other);
+    let (mine, more) = (one.quality, other.quality);
+    Counts {
+        operations,
+        by_type: both(&one.by_type, &other.by_type),
+        by_map: both(&one.by_map, &other.by_map),
+        by_site: both(&one.by_site, &other.by_site),
+        by_stack: both(&one.by_stack, &other.by_stack),
+        quality: Quality {
+            lost: sum(mine.lost, more.lost),
+            faults: sum(mine.faults, more.faults),
+            torn: sum(mine.torn, more.torn),
+            truncated: sum(mine.truncated, more.truncated),
+        },
+        ..Counts::default()
+    }
+}
+
+fn both<T: Entry>(one: &List<T>, other: &List<T>) -> List<T> {
+    let mut rows: Vec<T> = one.iter().map(|row| T::clone(row)).collect();
+    for more in other.iter() {
+        match rows.iter_mut().find(|row| row.key() == more.key()) {
+            Some(row) => {
+                let mut sum = row.rows().clone();
+                sum.add(more.rows());
+                *row = row.with(sum);
+            }
+            None => rows.push(T::clone(more)),
+        }
+    }
+    listed(rows.into_iter().map(Into::into))
 }
 
 pub(crate) fn cost() -> Cost {
     Cost {
         windows: 200,
-        traps: 140_000,
+        traps: Some(140_000),
         ns_per_trap: Some(712.5),
         slowdown: Some(0.0095),
         bound: Some(0.01),
@@ -172,5 +210,12 @@ pub(crate) fn estimates() -> Estimates {
         mean: None,
         quantiles: None,
     };
-    Estimates([(HIT, hits), (MISS, unknown)].into())
+    Estimates {
+        tables: Some(Estimate {
+            share: 1.0,
+            operations: None,
+            ..hits.clone()
+        }),
+        rows: [(HIT, hits), (MISS, unknown)].into(),
+    }
 }

@@ -2,6 +2,8 @@
 
 use map_probe_common::op::{Class, Op, Outcome};
 
+use super::model::Mode;
+
 /// `lookup`, `insert`, `delete`.
 #[must_use]
 pub const fn op(op: Op) -> &'static str {
@@ -44,6 +46,15 @@ pub fn assumed(found: &str, assumed: &str) -> String {
     format!(
         "the map layout of {assumed} is taken for that of {found} (--assume-go); the counts are right if nothing about maps differs"
     )
+}
+
+/// `trace` or `sample`.
+#[must_use]
+pub const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Trace => "trace",
+        Mode::Sample => "sample",
+    }
 }
 
 #[cfg(test)]

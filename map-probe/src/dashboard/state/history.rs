@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use map_probe_common::op::Class;
 
 use super::Kind;
-use crate::report::model::{Report, Rows};
+use super::list::chosen;
+use crate::report::model::{Counts, Range, Report};
 use crate::report::summary::Summary;
 
 /// Intervals kept: ten minutes of seconds.
@@ -28,30 +29,36 @@ pub(crate) struct Moment {
 pub(crate) struct Strip {
     /// p50, p90, p99, p99.9 and the greatest depth; of several intervals the highest of each.
     pub(crate) percentiles: [u32; 5],
+    /// Where the first four of them lie with 95% certainty; `None` if that is not known.
+    pub(crate) ranges: Option<[Range<u32>; 4]>,
     /// Operations by depth: exact below 64, then by powers of two, named by their smallest depth.
     pub(crate) cells: Vec<(u32, u64)>,
 }
 
 impl Strip {
-    fn of(rows: &Rows, kind: Option<Kind>) -> Option<Self> {
-        let chosen = || {
-            let of_table = rows.of(Class::Table);
-            of_table
-                .filter(move |((op, outcome, _), _)| {
-                    kind.is_none_or(|kind| kind == (*op, *outcome))
-                })
-                .map(|(_, depths)| depths)
-        };
-        let summary = Summary::of(chosen())?;
+    fn of(counts: &Counts, kind: Option<Kind>) -> Option<Self> {
+        let rows = &counts.operations;
+        let summary = Summary::of(chosen(rows, kind))?;
         let mut cells = BTreeMap::new();
-        for (depth, count) in chosen().flatten() {
-            let depth = match *depth {
+        for (depth, count) in chosen(rows, kind) {
+            let depth = match depth {
                 depth if depth < EXACT_BELOW => depth,
                 depth => 1 << depth.ilog2(),
             };
-            add(&mut cells, depth, *count);
+            add(&mut cells, depth, count);
         }
+        let point = |depth| Range {
+            low: depth,
+            high: depth,
+        };
+        let ranges = match &counts.estimates {
+            None => Some([summary.p50, summary.p90, summary.p99, summary.p999].map(point)),
+            Some(estimates) => estimates
+                .of_tables(kind)
+                .and_then(|estimate| estimate.quantiles),
+        };
         Some(Self {
+            ranges,
             percentiles: [
                 summary.p50,
                 summary.p90,
@@ -85,13 +92,14 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn push(&mut self, interval: &Report) {
-        let rows = &interval.counts.operations;
-        let kinds = rows
+        let counts = &interval.counts;
+        let kinds = counts
+            .operations
             .of(Class::Table)
             .map(|((op, outcome, _), _)| Some((op, outcome)));
         let rows = std::iter::once(None)
             .chain(kinds)
-            .filter_map(|kind| Some((kind, Strip::of(rows, kind)?)));
+            .filter_map(|kind| Some((kind, Strip::of(counts, kind)?)));
         if self.moments.len() == MOMENTS {
             self.moments.pop_front();
         }
@@ -160,6 +168,14 @@ fn merge(into: &mut Strip, strip: &Strip) {
     for (highest, percentile) in into.percentiles.iter_mut().zip(strip.percentiles) {
         *highest = percentile.max(*highest);
     }
+    // The highest of several is as high as the highest of their lower ends, at least.
+    into.ranges = into.ranges.zip(strip.ranges).map(|(mut ranges, more)| {
+        for (range, more) in ranges.iter_mut().zip(more) {
+            range.low = range.low.max(more.low);
+            range.high = range.high.max(more.high);
+        }
+        ranges
+    });
     let mut cells: BTreeMap<u32, u64> = into.cells.iter().copied().collect();
     for (depth, count) in &strip.cells {
         add(&mut cells, *depth, *count);
@@ -170,6 +186,7 @@ fn merge(into: &mut Strip, strip: &Strip) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::model::Rows;
     use crate::report::sample;
     use map_probe_common::op::{Op, Outcome};
 
@@ -206,6 +223,26 @@ mod tests {
         assert_eq!(columns[0].percentiles, [7; 5]);
         assert_eq!(columns[1].cells, [(2, 10), (256, 10)]);
         assert_eq!(columns[1].percentiles[4], 300);
+    }
+
+    #[test]
+    fn a_column_of_windows_is_as_sure_as_its_intervals() {
+        let mut history = History::default();
+        let mut windows = interval(2, 10);
+        windows.counts.estimates = Some(sample::estimates());
+        history.push(&windows);
+        let kind = Some((Op::Lookup, Outcome::Found));
+        let strip = |history: &History| history.columns(1, 2, kind)[0].clone().expect("a strip");
+        let ranges = |strip: Strip| {
+            let ranges = strip.ranges.expect("known");
+            ranges.map(|range| (range.low, range.high))
+        };
+        assert_eq!(ranges(strip(&history)), [(1, 1), (1, 1), (2, 3), (4, 20)]);
+        history.push(&interval(3, 10));
+        assert_eq!(ranges(strip(&history)), [(3, 3), (3, 3), (3, 3), (4, 20)]);
+        windows.counts.estimates = Some(crate::report::model::Estimates::default());
+        history.push(&windows);
+        assert_eq!(strip(&history).ranges, None);
     }
 
     #[test]

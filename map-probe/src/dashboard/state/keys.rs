@@ -79,12 +79,12 @@ impl State {
                     Scope::Whole => Scope::Interval,
                     Scope::Interval => Scope::Whole,
                 };
-                self.follow();
             }
             KeyCode::Char('p' | ' ') => self.pause(),
             KeyCode::Char('r') => self.reset(),
             KeyCode::Char('R') => {
                 self.live.take_reset_back();
+                self.version += 1;
                 self.notice = Some("counts are of the whole run again".to_owned());
             }
             KeyCode::Char('-') => self.zoom(1),
@@ -124,7 +124,6 @@ impl State {
             }
             _ => {}
         }
-        self.follow();
     }
 
     fn start_filter(&mut self) {
@@ -139,7 +138,6 @@ impl State {
         (self.tab, self.scroll) = (tab, 0);
         self.trail.clear();
         self.cursors.truncate(Tab::ALL.len());
-        self.follow();
     }
 
     /// Moves what can be moved on this page: the marked row, the operation, or the text.
@@ -165,15 +163,12 @@ impl State {
                 Tab::List(_) => {}
             }
         }
-        let marked = self.marked(&self.tables());
-        self.mark(marked.saturating_add_signed(by));
+        self.mark(self.marked().saturating_add_signed(by));
     }
 
     fn open(&mut self) {
-        let tables = self.tables();
-        let marked = self.marked(&tables);
-        let row = tables.iter().flat_map(|(_, rows)| rows).nth(marked);
-        let Some(subject) = row.map(|row| row.subject.clone()) else {
+        let marked = self.marked();
+        let Some(subject) = self.subject(marked) else {
             if matches!(self.tab(), Tab::Overview | Tab::Time) {
                 self.notice = Some("tabs 3 to 6 have rows to open".to_owned());
             }
@@ -190,7 +185,6 @@ impl State {
         } else {
             self.choice.filter.clear();
         }
-        self.follow();
     }
 
     fn next_sort(&mut self) {
@@ -201,7 +195,6 @@ impl State {
         self.choice.sort = Sort::ALL[(at + 1) % Sort::ALL.len()];
         self.choice.reversed = false;
         self.notice = Some(format!("sorted by {}", self.choice.sort.name()));
-        self.follow();
     }
 
     fn kind_index(&self) -> usize {
@@ -213,7 +206,6 @@ impl State {
 
     fn next_kind(&mut self, by: usize) {
         self.choice.kind = KINDS[(self.kind_index() + by) % KINDS.len()];
-        self.follow();
     }
 
     fn pause(&mut self) {
@@ -224,7 +216,7 @@ impl State {
             }
             self.paused = Some(Box::new(self.live.clone()));
         }
-        self.follow();
+        self.version += 1;
     }
 
     fn reset(&mut self) {
@@ -234,8 +226,8 @@ impl State {
         }
         self.live.reset();
         self.paused = None;
+        self.version += 1;
         self.notice = Some("counts start over; R takes that back".to_owned());
-        self.follow();
     }
 
     fn zoom(&mut self, by: isize) {

@@ -1,12 +1,13 @@
 //! The rows of the tables: types, maps, call sites and stacks, filtered and sorted.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use map_probe_common::op::Class;
 
 use super::Kind;
-use crate::report::counts::{Frame, Frames, MapRows, SiteRows, TypeRows, excess};
-use crate::report::model::{Counts, Depths, MapSize, Rows};
+use crate::report::counts::{Frame, Frames, MapRows, Name, SiteRows, TypeRows, excess};
+use crate::report::model::{Counts, MapSize, Report, Rows};
+use crate::report::ranked::{self, Ranking};
 use crate::report::summary::Summary;
 
 /// One of the tables.
@@ -21,10 +22,10 @@ pub(crate) enum List {
 /// What a row is about; names it from one report to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
-    Type(Option<String>),
-    Map(Option<u64>, Option<String>),
-    Site(Option<Frames>, Option<String>),
-    Stack(Option<Frames>, Option<String>),
+    Type(Name),
+    Map(Option<u64>, Name),
+    Site(Option<Frames>, Name),
+    Stack(Option<Frames>, Name),
 }
 
 impl Subject {
@@ -37,7 +38,7 @@ impl Subject {
     /// What it is called in a line.
     pub(crate) fn label(&self) -> String {
         match self {
-            Self::Type(Some(name)) => name.clone(),
+            Self::Type(Some(name)) => name.to_string(),
             Self::Type(None) => "type unknown".to_owned(),
             Self::Map(Some(address), _) => format!("{address:#x}"),
             Self::Map(None, _) => "other maps".to_owned(),
@@ -81,12 +82,57 @@ fn stack(frames: &[Frame]) -> String {
     functions.join(" < ")
 }
 
-/// A row.
+/// A row of a report.
+#[derive(Clone, Copy)]
+enum Row<'a> {
+    Type(&'a TypeRows),
+    Map(&'a MapRows),
+    Site(&'a SiteRows),
+    Stack(&'a SiteRows),
+}
+
+impl<'a> Row<'a> {
+    fn of(list: List, counts: &'a Counts, index: usize) -> Option<Self> {
+        Some(match list {
+            List::Types => Self::Type(counts.by_type.get(index)?),
+            List::Maps => Self::Map(counts.by_map.get(index)?),
+            List::Sites => Self::Site(counts.by_site.get(index)?),
+            List::Stacks => Self::Stack(counts.by_stack.get(index)?),
+        })
+    }
+
+    const fn rows(self) -> &'a Rows {
+        match self {
+            Self::Type(of) => &of.rows,
+            Self::Map(of) => &of.rows,
+            Self::Site(of) | Self::Stack(of) => &of.rows,
+        }
+    }
+
+    fn subject(self) -> Subject {
+        match self {
+            Self::Type(of) => Subject::Type(of.name.clone()),
+            Self::Map(of) => Subject::Map(of.address, of.typ.clone()),
+            Self::Site(of) => Subject::Site(of.frames.clone(), of.typ.clone()),
+            Self::Stack(of) => Subject::Stack(of.frames.clone(), of.typ.clone()),
+        }
+    }
+}
+
+/// A table of the page: the rows of a report that it has, in its order.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) list: List,
+    /// Places in the report's list.
+    rows: Vec<u32>,
+    /// All rows that belong here, `--top` or not.
+    pub(crate) all: usize,
+}
+
+/// A row that is drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) subject: Subject,
-    /// Its place in the report's table.
-    pub(crate) index: usize,
     pub(crate) label: String,
     pub(crate) summary: Summary,
     pub(crate) excess: u64,
@@ -94,52 +140,131 @@ pub(crate) struct Entry {
     pub(crate) size: Option<MapSize>,
 }
 
+impl Table {
+    /// The rows of a table, those without operations left out; `related` to something, if so.
+    pub(crate) fn new(
+        list: List,
+        report: &Report,
+        choice: &Choice,
+        related: Option<&Subject>,
+    ) -> Self {
+        let needle = choice.filter.to_lowercase();
+        let rows =
+            (0..).map_while(|index| Some((index, Row::of(list, &report.counts, index as usize)?)));
+        let rows = rows.filter(|(_, row)| {
+            (related.is_none_or(|to| self::related(to, &row.subject())))
+                && (needle.is_empty() || searched(&row.subject()).contains(&needle))
+        });
+        let rows = rows.map(|(index, row)| (index, row, row.rows()));
+        let rows = rows.filter(|(.., rows)| chosen(rows, choice.kind).next().is_some());
+        let mut order: Vec<u32> = match choice.sort {
+            Sort::Name => {
+                let named = rows.map(|(index, row, _)| (row.subject().label(), index));
+                sorted(named.collect(), choice.reversed)
+            }
+            Sort::Number(sort) => {
+                let rank = |rows: &Rows| Reverse(sort.rank(chosen(rows, choice.kind)));
+                let ranked = rows.map(|(index, _, rows)| (rank(rows), index));
+                sorted(ranked.collect(), choice.reversed)
+            }
+        };
+        let all = order.len();
+        order.truncate(report.ranking.top.unwrap_or(all));
+        Self {
+            list,
+            rows: order,
+            all,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Places in the report's list, in the table's order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().map(|index| *index as usize)
+    }
+
+    /// What a row is about.
+    pub(crate) fn subject(&self, at: usize, counts: &Counts) -> Option<Subject> {
+        let index = self.places().nth(at)?;
+        Row::of(self.list, counts, index).map(Row::subject)
+    }
+
+    /// The row that is about something.
+    pub(crate) fn position(&self, of: &Subject, counts: &Counts) -> Option<usize> {
+        self.places().position(|index| {
+            Row::of(self.list, counts, index).is_some_and(|row| row.subject() == *of)
+        })
+    }
+
+    /// The rows from a place on, as they are drawn.
+    pub(crate) fn entries(
+        &self,
+        from: usize,
+        counts: &Counts,
+        kind: Option<Kind>,
+    ) -> impl Iterator<Item = Entry> {
+        self.places().skip(from).filter_map(move |index| {
+            let row = Row::of(self.list, counts, index)?;
+            let subject = row.subject();
+            Some(Entry {
+                label: subject.label(),
+                summary: Summary::of(chosen(row.rows(), kind))?,
+                excess: excess(chosen(row.rows(), kind)),
+                size: match row {
+                    Row::Map(of) => of.size,
+                    Row::Type(_) | Row::Site(_) | Row::Stack(_) => None,
+                },
+                subject,
+            })
+        })
+    }
+}
+
+/// Places in the order of their keys, equal ones as they are in the report.
+fn sorted<K: Ord>(mut rows: Vec<(K, u32)>, reversed: bool) -> Vec<u32> {
+    rows.sort_unstable_by(|(one, first), (other, second)| {
+        let order = one.cmp(other);
+        let order = if reversed { order.reverse() } else { order };
+        order.then(first.cmp(second))
+    });
+    rows.into_iter().map(|(_, index)| index).collect()
+}
+
 /// What the rows of a table are ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
-    Excess,
-    Count,
-    Mean,
-    P99,
-    Max,
+    /// A number, the highest first.
+    Number(ranked::Sort),
     Name,
 }
 
 impl Sort {
     pub(crate) const ALL: [Self; 6] = [
-        Self::Excess,
-        Self::Count,
-        Self::Mean,
-        Self::P99,
-        Self::Max,
+        Self::Number(ranked::Sort::Excess),
+        Self::Number(ranked::Sort::Count),
+        Self::Number(ranked::Sort::Mean),
+        Self::Number(ranked::Sort::P99),
+        Self::Number(ranked::Sort::Max),
         Self::Name,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Excess => "excess",
-            Self::Count => "count",
-            Self::Mean => "mean",
-            Self::P99 => "p99",
-            Self::Max => "max",
+            Self::Number(ranked::Sort::Excess) => "excess",
+            Self::Number(ranked::Sort::Count) => "count",
+            Self::Number(ranked::Sort::Mean) => "mean",
+            Self::Number(ranked::Sort::P99) => "p99",
+            Self::Number(ranked::Sort::Max) => "max",
             Self::Name => "name",
-        }
-    }
-
-    fn compare(self, one: &Entry, other: &Entry) -> Ordering {
-        match self {
-            Self::Excess => other.excess.cmp(&one.excess),
-            Self::Count => other.summary.count.cmp(&one.summary.count),
-            Self::Mean => other.summary.mean.total_cmp(&one.summary.mean),
-            Self::P99 => other.summary.p99.cmp(&one.summary.p99),
-            Self::Max => other.summary.max.cmp(&one.summary.max),
-            Self::Name => one.label.cmp(&other.label),
         }
     }
 }
 
 /// Which rows of a table, and in which order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Choice {
     /// Operations of one kind alone.
     pub(crate) kind: Option<Kind>,
@@ -149,94 +274,23 @@ pub(crate) struct Choice {
     pub(crate) filter: String,
 }
 
-impl Default for Choice {
-    fn default() -> Self {
+impl Choice {
+    /// Everything, in the order that was asked for.
+    pub(super) fn new(ranking: Ranking) -> Self {
         Self {
             kind: None,
-            sort: Sort::Excess,
+            sort: Sort::Number(ranking.sort.unwrap_or(ranked::Sort::Excess)),
             reversed: false,
             filter: String::new(),
         }
     }
 }
 
-/// The depths of the operations on tables that are chosen.
-pub(crate) fn chosen(rows: &Rows, kind: Option<Kind>) -> impl Iterator<Item = &Depths> {
+/// The depths of the operations on tables that are chosen, and how many each has.
+pub(crate) fn chosen(rows: &Rows, kind: Option<Kind>) -> impl Iterator<Item = (u32, u64)> {
     rows.of(Class::Table)
         .filter(move |((op, outcome, _), _)| kind.is_none_or(|kind| kind == (*op, *outcome)))
-        .map(|(_, depths)| depths)
-}
-
-/// The rows of a table, those without operations left out.
-pub(crate) fn entries(list: List, counts: &Counts, choice: &Choice) -> Vec<Entry> {
-    let needle = choice.filter.to_lowercase();
-    let kept = |subject: &Subject| needle.is_empty() || searched(subject).contains(&needle);
-    let mut entries: Vec<Entry> = match list {
-        List::Types => {
-            let subject = |of: &TypeRows| Subject::Type(of.name.clone());
-            let rows = counts.by_type.iter().enumerate();
-            rows.filter_map(|(index, of)| {
-                entry((index, subject(of)), &of.rows, None, choice, &kept)
-            })
-            .collect()
-        }
-        List::Maps => {
-            let subject = |of: &MapRows| Subject::Map(of.address, of.typ.clone());
-            let rows = counts.by_map.iter().enumerate();
-            rows.filter_map(|(index, of)| {
-                entry((index, subject(of)), &of.rows, of.size, choice, &kept)
-            })
-            .collect()
-        }
-        List::Sites => {
-            let subject = |of: &SiteRows| Subject::Site(of.frames.clone(), of.typ.clone());
-            let rows = counts.by_site.iter().enumerate();
-            rows.filter_map(|(index, of)| {
-                entry((index, subject(of)), &of.rows, None, choice, &kept)
-            })
-            .collect()
-        }
-        List::Stacks => {
-            let subject = |of: &SiteRows| Subject::Stack(of.frames.clone(), of.typ.clone());
-            let rows = counts.by_stack.iter().enumerate();
-            rows.filter_map(|(index, of)| {
-                entry((index, subject(of)), &of.rows, None, choice, &kept)
-            })
-            .collect()
-        }
-    };
-    // Stable: rows that are equal stay in the report's order.
-    entries.sort_by(|one, other| {
-        let order = choice.sort.compare(one, other);
-        if choice.reversed {
-            order.reverse()
-        } else {
-            order
-        }
-    });
-    entries
-}
-
-fn entry(
-    (index, subject): (usize, Subject),
-    rows: &Rows,
-    size: Option<MapSize>,
-    choice: &Choice,
-    kept: &dyn Fn(&Subject) -> bool,
-) -> Option<Entry> {
-    if !kept(&subject) {
-        return None;
-    }
-    let summary = Summary::of(chosen(rows, choice.kind))?;
-    let probes = chosen(rows, choice.kind).map(excess);
-    Some(Entry {
-        index,
-        label: subject.label(),
-        summary,
-        excess: probes.fold(0, u64::saturating_add),
-        size,
-        subject,
-    })
+        .flat_map(|(_, depths)| depths)
 }
 
 /// The words of a row that a filter is looked for in.

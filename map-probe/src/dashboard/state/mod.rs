@@ -13,7 +13,7 @@ use crossterm::event::KeyEvent;
 use map_probe_common::op::{Op, Outcome};
 
 use self::data::Data;
-use self::list::{Choice, Entry, List, Subject};
+use self::list::{Choice, List, Subject, Table};
 use crate::report::model::{Mode, Report, Rows};
 
 pub(crate) use self::keys::KINDS;
@@ -140,17 +140,33 @@ pub(crate) struct State {
     pub(crate) notice: Option<String>,
     pub(crate) messages: VecDeque<String>,
     pub(crate) ended: bool,
+    /// The tables on the page.
+    tables: Vec<Table>,
+    /// What they were made from.
+    basis: Option<Basis>,
+    /// Counts the changes of what is shown.
+    version: u64,
+}
+
+/// What the tables on a page depend on: while it stays the same, so do they.
+#[derive(Debug, PartialEq)]
+struct Basis {
+    version: u64,
+    scope: Scope,
+    tab: usize,
+    trail: Vec<Subject>,
+    choice: Choice,
 }
 
 impl State {
     /// Before the first interval; `report` has no operations yet.
     pub(crate) fn new(report: Report) -> Self {
         Self {
+            choice: Choice::new(report.ranking),
             live: Data::new(report),
             paused: None,
             tab: 0,
             scope: Scope::Whole,
-            choice: Choice::default(),
             bars: Bars::default(),
             zoom: 1,
             editing: None,
@@ -161,17 +177,26 @@ impl State {
             notice: None,
             messages: VecDeque::new(),
             ended: false,
+            tables: Vec::new(),
+            basis: None,
+            version: 0,
         }
     }
 
     /// Takes in what happened.
     pub(crate) fn update(&mut self, event: Event) -> Effect {
+        let effect = self.take_in(event);
+        self.renew_tables();
+        effect
+    }
+
+    fn take_in(&mut self, event: Event) -> Effect {
         match event {
             Event::Key(key) => return self.key(key),
             Event::Reports(reports) => {
                 let (interval, whole) = *reports;
                 self.live.add(interval, whole);
-                self.follow();
+                self.version += 1;
             }
             Event::Said(line) => {
                 if self.messages.len() == MESSAGES {
@@ -184,7 +209,7 @@ impl State {
                 self.ended = true;
                 // The final state is what is left to look at.
                 self.paused = None;
-                self.follow();
+                self.version += 1;
             }
             Event::Exported(Ok(file)) => self.notice = Some(format!("written to {file}")),
             Event::Exported(Err(error)) => self.notice = Some(format!("cannot export: {error}")),
@@ -263,49 +288,79 @@ impl State {
         &self.trail
     }
 
-    /// The tables on the page, with their rows.
-    pub(crate) fn tables(&self) -> Vec<(List, Vec<Entry>)> {
-        let counts = &self.report().counts;
-        if let Some(subject) = self.opened() {
-            let choice = Choice {
-                filter: String::new(),
-                ..self.choice.clone()
-            };
-            let lists: &[List] = match subject {
-                Subject::Type(_) => &[List::Maps, List::Sites, List::Stacks],
-                Subject::Site(..) => &[List::Types, List::Maps, List::Stacks],
-                Subject::Map(..) | Subject::Stack(..) => &[List::Types, List::Sites],
-            };
-            let related = |list: &List| {
-                let rows = list::entries(*list, counts, &choice).into_iter();
-                (
-                    *list,
-                    rows.filter(|row| list::related(subject, &row.subject))
-                        .collect(),
-                )
-            };
-            return lists.iter().map(related).collect();
+    /// The tables on the page.
+    pub(crate) fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// Makes the tables anew, if anything about them has changed, and remembers where the marked row is now, for when it is
+    /// gone.
+    fn renew_tables(&mut self) {
+        let basis = Basis {
+            version: self.version,
+            scope: self.scope,
+            tab: self.tab,
+            trail: self.trail.clone(),
+            choice: self.choice.clone(),
+        };
+        if self.basis.as_ref() == Some(&basis) {
+            return;
         }
-        match self.tab() {
-            Tab::List(list) => vec![(list, list::entries(list, counts, &self.choice))],
-            _ => Vec::new(),
+        self.tables = self.new_tables();
+        self.basis = Some(basis);
+        let (marked, page) = (self.marked(), self.page());
+        if let Some(cursor) = self.cursors.get_mut(page) {
+            cursor.index = marked;
         }
     }
 
+    fn new_tables(&self) -> Vec<Table> {
+        let Some(subject) = self.opened() else {
+            return match self.tab() {
+                Tab::List(list) => vec![Table::new(list, self.report(), &self.choice, None)],
+                Tab::Overview | Tab::Time | Tab::Target => Vec::new(),
+            };
+        };
+        let choice = Choice {
+            filter: String::new(),
+            ..self.choice.clone()
+        };
+        let lists: &[List] = match subject {
+            Subject::Type(_) => &[List::Maps, List::Sites, List::Stacks],
+            Subject::Site(..) => &[List::Types, List::Maps, List::Stacks],
+            Subject::Map(..) | Subject::Stack(..) => &[List::Types, List::Sites],
+        };
+        let related = |list: &List| Table::new(*list, self.report(), &choice, Some(subject));
+        lists.iter().map(related).collect()
+    }
+
     /// The index of the marked row among all rows of the page's tables.
-    pub(crate) fn marked(&self, tables: &[(List, Vec<Entry>)]) -> usize {
+    pub(crate) fn marked(&self) -> usize {
         let Some(cursor) = self.cursors.get(self.page()) else {
             return 0;
         };
-        let mut rows = tables.iter().flat_map(|(_, rows)| rows);
-        let followed = cursor.subject.as_ref();
-        let found = followed.and_then(|subject| rows.position(|row| row.subject == *subject));
-        let last = tables
-            .iter()
-            .map(|(_, rows)| rows.len())
-            .sum::<usize>()
-            .saturating_sub(1);
-        found.unwrap_or(cursor.index).min(last)
+        let counts = &self.report().counts;
+        let mut before = 0;
+        let mut found = None;
+        for table in &self.tables {
+            if let (None, Some(subject)) = (found, &cursor.subject) {
+                let position = table.position(subject, counts);
+                found = position.map(|position| before + position);
+            }
+            before += table.len();
+        }
+        found.unwrap_or(cursor.index).min(before.saturating_sub(1))
+    }
+
+    /// What a row is about, counted over all tables of the page.
+    fn subject(&self, mut index: usize) -> Option<Subject> {
+        for table in &self.tables {
+            if index < table.len() {
+                return table.subject(index, &self.report().counts);
+            }
+            index -= table.len();
+        }
+        None
     }
 
     /// Whose cursor is in use: the tab's, or that of the page opened last.
@@ -318,23 +373,12 @@ impl State {
 
     /// Marks a row, counted over all tables of the page.
     fn mark(&mut self, index: usize) {
-        let tables = self.tables();
-        let rows = || tables.iter().flat_map(|(_, rows)| rows);
-        let last = rows().count().saturating_sub(1);
-        let index = index.min(last);
-        let subject = rows().nth(index).map(|row| row.subject.clone());
+        let rows: usize = self.tables.iter().map(Table::len).sum();
+        let index = index.min(rows.saturating_sub(1));
+        let subject = self.subject(index);
         let page = self.page();
         if let Some(cursor) = self.cursors.get_mut(page) {
             *cursor = Cursor { index, subject };
-        }
-    }
-
-    /// Remembers where the marked row is now, for when it is gone.
-    fn follow(&mut self) {
-        let marked = self.marked(&self.tables());
-        let page = self.page();
-        if let Some(cursor) = self.cursors.get_mut(page) {
-            cursor.index = marked;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What keys and reports do to the state.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -8,6 +10,8 @@ use super::list::{List, Sort, Subject};
 use super::{Effect, Event, MESSAGES, Scope, State, Tab};
 use crate::dashboard::sample::{press, report, state};
 use crate::report::model::{Counts, Report};
+use crate::report::ranked::{self, Ranking};
+use crate::report::sample::added;
 
 fn letters(state: &mut State, keys: &str) -> Effect {
     let keys: Vec<_> = keys.chars().map(KeyCode::Char).collect();
@@ -19,16 +23,18 @@ fn control(state: &mut State, letter: char) -> Effect {
     state.update(Event::Key(key))
 }
 
-/// The names of the rows of the first table on the page.
+/// The names of the rows of all tables on the page.
 fn names(state: &State) -> Vec<String> {
-    let tables = state.tables();
-    tables[0].1.iter().map(|row| row.label.clone()).collect()
+    let counts = &state.report().counts;
+    let entries = state
+        .tables()
+        .iter()
+        .flat_map(|table| table.entries(0, counts, state.choice.kind));
+    entries.map(|row| row.label).collect()
 }
 
 fn marked(state: &State) -> String {
-    let tables = state.tables();
-    let rows: Vec<_> = tables.iter().flat_map(|(_, rows)| rows).collect();
-    rows[state.marked(&tables)].label.clone()
+    names(state).swap_remove(state.marked())
 }
 
 /// The time that is shown, in milliseconds.
@@ -87,7 +93,7 @@ fn a_table_is_sorted_by_each_column_and_round() {
     letters(&mut state, "ss");
     assert_eq!(
         (state.choice.sort, state.choice.reversed),
-        (Sort::Mean, false)
+        (Sort::Number(ranked::Sort::Mean), false)
     );
     assert_eq!(
         names(&state),
@@ -99,6 +105,25 @@ fn a_table_is_sorted_by_each_column_and_round() {
         names(&state),
         ["map[int]bool", "map[string]*main.Order", "type unknown"]
     );
+}
+
+#[test]
+fn tables_begin_in_the_order_asked_for_with_as_many_rows_as_asked_for() {
+    let mut first = report();
+    first.ranking = Ranking {
+        sort: Some(ranked::Sort::Mean),
+        top: Some(2),
+    };
+    let mut state = State::new(first.clone());
+    next(&mut state, first.clone(), first);
+    letters(&mut state, "3");
+    assert_eq!(names(&state), ["type unknown", "map[int]bool"]);
+    assert_eq!((state.tables()[0].len(), state.tables()[0].all), (2, 3));
+    letters(&mut state, "jjj");
+    assert_eq!(marked(&state), "map[int]bool", "there is no third row");
+    letters(&mut state, "sss");
+    assert_eq!(state.choice.sort, Sort::Name);
+    assert_eq!(names(&state), ["map[int]bool", "map[string]*main.Order"]);
 }
 
 #[test]
@@ -127,19 +152,18 @@ fn a_type_opens_to_its_maps_and_call_sites_and_those_open_too() {
     let tables = state.tables();
     let found: Vec<_> = tables
         .iter()
-        .map(|(list, rows)| (*list, rows.len()))
+        .map(|table| (table.list, table.len()))
         .collect();
     assert_eq!(
         found,
         [(List::Maps, 1), (List::Sites, 1), (List::Stacks, 1)]
     );
-    drop(tables);
     press(&mut state, &[KeyCode::Down]);
     assert_eq!(marked(&state), "main.(*Cache).Get cache.go:42");
     press(&mut state, &[KeyCode::Enter]);
     assert!(matches!(state.opened(), Some(Subject::Site(..))));
     assert_eq!(
-        state.tables()[2].1.len(),
+        state.tables()[2].len(),
         1,
         "the stack that ends at this site"
     );
@@ -160,14 +184,12 @@ fn the_marked_row_is_followed_when_rows_move_and_its_place_kept_when_it_goes() {
     assert_eq!(marked(&state), "map[int]bool");
     letters(&mut state, "sss");
     assert_eq!(marked(&state), "map[int]bool");
-    let place = state.marked(&state.tables());
+    let place = state.marked();
     let mut without = report();
-    without
-        .counts
-        .by_type
+    Arc::make_mut(&mut without.counts.by_type)
         .retain(|of| of.name.as_deref() != Some("map[int]bool"));
     next(&mut state, without.clone(), without);
-    assert_eq!(state.marked(&state.tables()), place.min(1));
+    assert_eq!(state.marked(), place.min(1));
     press(&mut state, &[KeyCode::End]);
     next(
         &mut state,
@@ -180,7 +202,7 @@ fn the_marked_row_is_followed_when_rows_move_and_its_place_kept_when_it_goes() {
             ..report()
         },
     );
-    assert_eq!(state.marked(&state.tables()), 0);
+    assert_eq!(state.marked(), 0);
     press(&mut state, &[KeyCode::Enter, KeyCode::Down, KeyCode::Up]);
     assert!(state.opened().is_none(), "there is nothing to open");
 }
@@ -205,7 +227,7 @@ fn a_reset_starts_from_zero_and_can_be_taken_back() {
     assert_eq!(state.report().counts.operations.total(), 0);
     assert_eq!(state.data().history.len(), 0);
     let mut run = report();
-    run.counts.add(&report().counts);
+    run.counts = added(&run.counts, &report().counts);
     run.seconds = 12.5;
     next(&mut state, report(), run.clone());
     assert_eq!(state.report().counts.operations, report().counts.operations);
@@ -294,9 +316,8 @@ proptest! {
             if number % 7 == 0 {
                 next(&mut state, report(), report());
             }
-            let tables = state.tables();
-            let rows: usize = tables.iter().map(|(_, rows)| rows.len()).sum();
-            prop_assert!(state.marked(&tables) < rows.max(1));
+            let rows = names(&state).len();
+            prop_assert!(state.marked() < rows.max(1));
             prop_assert!(state.tab < Tab::ALL.len());
         }
     }

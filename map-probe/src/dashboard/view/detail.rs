@@ -10,7 +10,7 @@ use super::{header, histogram, lines, table};
 use crate::dashboard::state::list::{Subject, chosen, place};
 use crate::dashboard::state::{Kind, State};
 use crate::report::counts::excess;
-use crate::report::model::{MapRows, MapSize, Mode, Report, Rows};
+use crate::report::model::{MapRows, MapSize, Mode, Name, Report, Rows};
 use crate::report::summary::Summary;
 use crate::report::text::numbers::{compact, exact, mean};
 
@@ -49,9 +49,14 @@ pub(super) fn draw(
             vec![Line::styled("no operations in this time", Look::faint())],
         ),
     }
-    let tables = state.tables();
-    let marked = state.marked(&tables);
-    table::draw_all(frame, below, state, &tables, Some(marked), look);
+    table::draw_all(
+        frame,
+        below,
+        state,
+        state.tables(),
+        Some(state.marked()),
+        look,
+    );
 }
 
 fn numbers(report: &Report, rows: Option<&Rows>, kind: Option<Kind>, look: Look) -> Line<'static> {
@@ -59,7 +64,7 @@ fn numbers(report: &Report, rows: Option<&Rows>, kind: Option<Kind>, look: Look)
     let Some(summary) = Summary::of(chosen()) else {
         return Line::default();
     };
-    let probes = chosen().map(excess).fold(0, u64::saturating_add);
+    let probes = excess(chosen());
     let dot = look.dot();
     Line::from(format!(
         "{} operations, {}{}{dot}mean {}, p50 {}, p99 {}, max {}{dot}excess {}",
@@ -82,7 +87,7 @@ fn facts(report: &Report, subject: &Subject, look: Look, most: usize) -> Vec<Lin
             Span::styled(look.safe(text), Look::strong()),
         ])
     };
-    let typ = |typ: &Option<String>| fact("type", typ.as_deref().unwrap_or("unknown"));
+    let typ = |typ: &Name| fact("type", typ.as_deref().unwrap_or("unknown"));
     match subject {
         Subject::Type(name) => vec![typ(name)],
         Subject::Map(address, name) => {

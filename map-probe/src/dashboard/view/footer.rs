@@ -80,7 +80,7 @@ pub(super) fn quality(report: &Report) -> (bool, String) {
     }
     match (parts.is_empty(), report.mode) {
         (false, _) => (false, parts.join("; ")),
-        (true, Mode::Sample) => (true, "samples: estimates, none of them lost".to_owned()),
+        (true, Mode::Sample) => (true, "every walk came to its end".to_owned()),
         (true, Mode::Trace) if report.seconds > 0.0 && report.attached_share() < 1.0 => {
             let share = percent(report.attached_share());
             (
@@ -122,8 +122,12 @@ fn cost(run: &Report, now: &Report, width: usize, look: Look) -> String {
     let spent = now.cost.map_or(0.0, |cost| cost.cpu_seconds);
     let core = percent(spent / now.seconds.max(0.001));
     let mut parts = vec![format!("{slowdown}{bound}")];
-    if *traps > 0 {
-        parts.push(format!("{} traps{each}", compact(*traps as f64)));
+    let noun = match run.mode {
+        Mode::Trace => "traps",
+        Mode::Sample => "samples",
+    };
+    if let Some(traps) = traps.filter(|traps| *traps > 0) {
+        parts.push(format!("{} {noun}{each}", compact(traps as f64)));
     }
     parts.push(format!(
         "self {core} CPU, {} MB",

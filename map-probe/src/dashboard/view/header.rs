@@ -117,16 +117,33 @@ fn choice(state: &State, look: Look) -> Line<'static> {
         Mode::Sample => "samples",
     };
     let dot = look.dot();
+    let number = match &report.counts.samples {
+        None => format!("{} {noun}, {rate}/s", exact(total)),
+        Some(samples) => format!(
+            "{} {noun} in maps of {}, {} Hz",
+            exact(total),
+            exact(samples.total),
+            samples.frequency
+        ),
+    };
     let mut spans = vec![
         Span::styled(time, Look::strong()),
         Span::raw(format!(
-            ", {} s{dot}{} {noun}, {rate}/s",
+            ", {} s{dot}{number}",
             seconds(report.seconds, report.seconds),
-            exact(total)
         )),
         Span::raw(format!("{dot}showing ")),
         Span::styled(kind(state.choice.kind), Look::strong()),
     ];
+    if report.counts.estimates.is_some()
+        && (state.opened().is_some() || matches!(state.tab(), Tab::List(_)))
+    {
+        // Only those of the process have intervals.
+        spans.push(Span::styled(
+            format!("{dot}as seen in windows"),
+            Look::faint(),
+        ));
+    }
     if !state.choice.filter.is_empty() && state.editing.is_none() {
         let filter = look.safe(&state.choice.filter);
         spans.push(Span::styled(

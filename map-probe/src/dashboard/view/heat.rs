@@ -142,6 +142,7 @@ mod tests {
     fn strip(cells: &[(u32, u64)]) -> Strip {
         Strip {
             percentiles: [1; 5],
+            ranges: None,
             cells: cells.to_vec(),
         }
     }

@@ -1,18 +1,20 @@
 //! A bar for each depth, or for each power of two of depths.
 
+use std::collections::BTreeMap;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::lines;
-use super::look::{Look, columns, right};
+use super::look::{Look, right};
 use crate::dashboard::state::list::chosen;
 use crate::dashboard::state::{Kind, State};
-use crate::report::model::{Depths, Rows};
+use crate::report::model::Rows;
 use crate::report::summary::{self, Bucket};
 use crate::report::text::numbers::{exact_in, share};
-use crate::report::text::operations::{bar, range};
+use crate::report::text::operations::{bar, labels};
 
 /// Columns right of the bars.
 const COUNT: usize = 14;
@@ -41,9 +43,9 @@ pub(super) fn draw(
     let mut text = vec![title];
     let room = usize::from(area.height).saturating_sub(1);
     let buckets = if state.bars.exact {
-        every(&depths)
+        every(depths)
     } else {
-        summary::folded(&depths)
+        summary::folded(depths)
     };
     let buckets = fitting(buckets, room);
     if buckets.is_empty() {
@@ -58,24 +60,23 @@ pub(super) fn draw(
     lines(frame, area, text);
 }
 
-fn together(rows: &Rows, kind: Option<Kind>) -> Depths {
-    let mut depths = Depths::new();
-    for (depth, count) in chosen(rows, kind).flatten() {
-        let sum = depths.entry(*depth).or_default();
+fn together(rows: &Rows, kind: Option<Kind>) -> BTreeMap<u32, u64> {
+    let mut depths = BTreeMap::<u32, u64>::new();
+    for (depth, count) in chosen(rows, kind) {
+        let sum = depths.entry(depth).or_default();
         *sum = count.saturating_add(*sum);
     }
     depths
 }
 
 /// A bucket for each depth that occurred.
-fn every(depths: &Depths) -> Vec<Bucket> {
-    let depths = depths.iter().filter(|(_, count)| **count > 0);
-    let bucket = |(depth, count): (&u32, &u64)| Bucket {
-        from: *depth,
-        to: *depth,
-        count: *count,
+fn every(depths: BTreeMap<u32, u64>) -> Vec<Bucket> {
+    let bucket = |(depth, count)| Bucket {
+        from: depth,
+        to: depth,
+        count,
     };
-    depths.map(bucket).collect()
+    depths.into_iter().map(bucket).collect()
 }
 
 /// As many buckets as there is room for: the deepest become one.
@@ -92,13 +93,7 @@ fn fitting(mut buckets: Vec<Bucket>, room: usize) -> Vec<Bucket> {
 
 fn bars_of(buckets: &[Bucket], width: usize, logarithmic: bool, look: Look) -> Vec<Line<'static>> {
     let style = look.text(width);
-    let labels: Vec<_> = buckets.iter().map(|bucket| range(bucket, style)).collect();
-    let widest = labels
-        .iter()
-        .map(|label| columns(label))
-        .max()
-        .unwrap_or(0)
-        .max(7);
+    let (labels, widest) = labels(buckets, 7, style);
     let all = buckets
         .iter()
         .fold(0_u64, |sum, bucket| sum.saturating_add(bucket.count));
@@ -111,7 +106,7 @@ fn bars_of(buckets: &[Bucket], width: usize, logarithmic: bool, look: Look) -> V
         };
         let bar = bar(part, whole, length, style);
         Line::from(vec![
-            Span::styled(format!("  {}  ", right(label, widest)), Style::new()),
+            Span::styled(format!("  {label}  "), Style::new()),
             Span::styled(look.fit(&bar, length), look.bar()),
             Span::raw(right(&share(bucket.count, all), SHARE)),
             Span::styled(
@@ -138,7 +133,7 @@ mod tests {
     use super::*;
 
     fn buckets(counts: &[(u32, u64)]) -> Vec<Bucket> {
-        every(&counts.iter().copied().collect())
+        every(counts.iter().copied().collect())
     }
 
     #[test]

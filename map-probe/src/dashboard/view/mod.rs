@@ -11,6 +11,7 @@ mod operations;
 mod overview;
 mod percentiles;
 mod small;
+mod sure;
 mod table;
 mod target;
 #[cfg(test)]
@@ -54,9 +55,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, look: Look) {
         Tab::Overview => overview::draw(frame, page, state, look),
         Tab::Time => time(frame, page, state, look),
         Tab::List(_) => {
-            let tables = state.tables();
-            let marked = state.marked(&tables);
-            table::draw_all(frame, page, state, &tables, Some(marked), look);
+            table::draw_all(
+                frame,
+                page,
+                state,
+                state.tables(),
+                Some(state.marked()),
+                look,
+            );
         }
         Tab::Target => target::draw(frame, page, state, look),
     }

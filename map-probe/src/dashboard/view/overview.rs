@@ -6,7 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use super::look::Look;
 use super::{header, heat, histogram, operations, percentiles, table};
 use crate::dashboard::state::State;
-use crate::dashboard::state::list::{self, List};
+use crate::dashboard::state::list::{Choice, List, Table};
 
 pub(super) fn draw(frame: &mut Frame<'_>, page: Rect, state: &State, look: Look) {
     if page.width >= 140 && page.height >= 34 {
@@ -94,10 +94,10 @@ fn depth(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look) {
 
 /// The first rows of a table.
 fn rows(frame: &mut Frame<'_>, area: Rect, of: List, state: &State, look: Look) {
-    let choice = list::Choice {
+    let choice = Choice {
         filter: String::new(),
         ..state.choice.clone()
     };
-    let rows = list::entries(of, &state.report().counts, &choice);
-    table::draw_all(frame, area, state, &[(of, rows)], None, look);
+    let table = Table::new(of, state.report(), &choice, None);
+    table::draw_all(frame, area, state, &[table], None, look);
 }

@@ -6,8 +6,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::look::{Look, right};
+use super::sure::shown;
 use super::{header, lines};
 use crate::dashboard::state::State;
+use crate::dashboard::state::history::Strip;
 use crate::report::text::numbers::exact_in;
 
 /// The strips, from the top, with their places among `Strip::percentiles`.
@@ -52,9 +54,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
     let tall = usize::from(lines_per_strip(area.height));
     for (name, place) in STRIPS {
         let newest = columns.iter().rev().flatten().next();
-        let newest = newest.map_or("-".to_owned(), |strip| {
-            exact_in(u64::from(strip.percentiles[place]), 6)
-        });
+        let newest = newest.map_or("-".to_owned(), |strip| value(strip, place, look));
         for line in (0..tall).rev() {
             let label = if line == tall - 1 {
                 format!("{name:<6}{} ", right(&newest, 7))
@@ -82,6 +82,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
         }
     }
     lines(frame, area, text);
+}
+
+/// One of a strip's percentiles, or where it lies.
+fn value(strip: &Strip, place: usize, look: Look) -> String {
+    let text = |depth: u32| exact_in(u64::from(depth), 6);
+    let number = text(strip.percentiles[place]);
+    if place > 3 {
+        // The greatest depth that was seen.
+        return number;
+    }
+    let range = strip.ranges.as_ref().map(|ranges| &ranges[place]);
+    let range = range.map(|range| (text(range.low), text(range.high)));
+    shown(&number, range, 6, look)
 }
 
 fn title(state: &State, look: Look) -> Line<'static> {

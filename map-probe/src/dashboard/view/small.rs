@@ -5,11 +5,12 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::look::Look;
+use super::sure::{Quantile, Sure};
 use super::{footer, lines};
 use crate::dashboard::state::State;
 use crate::dashboard::state::list::chosen;
 use crate::report::summary::Summary;
-use crate::report::text::numbers::{compact, mean};
+use crate::report::text::numbers::compact;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look) {
     let report = state.report();
@@ -20,14 +21,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
         Look::strong(),
     )];
     if let Some(summary) = Summary::of(chosen(&report.counts.operations, state.choice.kind)) {
+        let sure = Sure::new(summary, report, state.choice.kind, look);
         text.push(Line::raw(format!(
             "mean {} max {}",
-            mean(summary.mean),
+            sure.mean(9),
             summary.max
         )));
         text.push(Line::raw(format!(
             "p50 {} p99 {}",
-            summary.p50, summary.p99
+            sure.quantile(Quantile::P50, 5),
+            sure.quantile(Quantile::P99, 5)
         )));
     }
     text.push(if good {

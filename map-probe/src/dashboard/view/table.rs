@@ -1,5 +1,7 @@
 //! The tables: types, maps, call sites and stacks.
 
+use std::ops::Range;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -9,8 +11,9 @@ use super::lines;
 use super::look::{Look, right};
 use super::operations::rate;
 use crate::dashboard::state::State;
-use crate::dashboard::state::list::{Entry, List, Sort, Subject};
+use crate::dashboard::state::list::{Entry, List, Sort, Subject, Table};
 use crate::report::model::{Mode, Report};
+use crate::report::ranked;
 use crate::report::text::numbers::{exact, exact_in, mean, share};
 
 /// A name is never shorter, as long as there is any room.
@@ -47,7 +50,7 @@ const COLUMNS: [Column; 12] = [
     Column {
         title: "count",
         width: 13,
-        sort: Some(Sort::Count),
+        sort: Some(Sort::Number(ranked::Sort::Count)),
         value: |entry, _, width| exact_in(entry.summary.count, width - 1),
     },
     Column {
@@ -65,7 +68,7 @@ const COLUMNS: [Column; 12] = [
     Column {
         title: "mean",
         width: 7,
-        sort: Some(Sort::Mean),
+        sort: Some(Sort::Number(ranked::Sort::Mean)),
         value: |entry, _, _| mean(entry.summary.mean),
     },
     Column {
@@ -83,7 +86,7 @@ const COLUMNS: [Column; 12] = [
     Column {
         title: "p99",
         width: 6,
-        sort: Some(Sort::P99),
+        sort: Some(Sort::Number(ranked::Sort::P99)),
         value: |entry, _, width| exact_in(u64::from(entry.summary.p99), width - 1),
     },
     Column {
@@ -95,13 +98,13 @@ const COLUMNS: [Column; 12] = [
     Column {
         title: "max",
         width: 6,
-        sort: Some(Sort::Max),
+        sort: Some(Sort::Number(ranked::Sort::Max)),
         value: |entry, _, width| exact_in(u64::from(entry.summary.max), width - 1),
     },
     Column {
         title: "excess",
         width: 8,
-        sort: Some(Sort::Excess),
+        sort: Some(Sort::Number(ranked::Sort::Excess)),
         value: |entry, _, _| exact_in(entry.excess, 7),
     },
 ];
@@ -137,54 +140,49 @@ pub(super) fn draw_all(
     frame: &mut Frame<'_>,
     area: Rect,
     state: &State,
-    tables: &[(List, Vec<Entry>)],
+    tables: &[Table],
     marked: Option<usize>,
     look: Look,
 ) {
     let width = usize::from(area.width);
     let height = usize::from(area.height);
-    if let [(list, rows)] = tables {
+    if let [table] = tables {
         // The heading of a single table stays where it is.
-        let mut text = vec![heading(*list, rows.len(), state, width, look)];
-        text.extend(body(
-            *list,
-            rows,
-            0,
-            marked,
-            height.saturating_sub(1),
-            state,
-            width,
-            look,
-        ));
+        let shown = height.saturating_sub(1);
+        let from = first_shown(marked.unwrap_or(0), table.len(), shown);
+        let mut text = vec![heading(table, state, width, look)];
+        text.extend(body(table, from..from + shown, marked, state, width, look));
         lines(frame, area, text);
         return;
     }
+    // Where each table begins, and how many lines there are.
+    let mut begins = Vec::new();
+    let (mut all, mut before, mut line_of_mark) = (0, 0, 0);
+    for table in tables {
+        begins.push((all, before));
+        let mark = marked.and_then(|marked| marked.checked_sub(before));
+        if let Some(mark) = mark.filter(|mark| *mark < table.len()) {
+            line_of_mark = all + 1 + mark;
+        }
+        // The heading, the rows or why there are none, and a blank line.
+        all += table.len().max(1) + 2;
+        before += table.len();
+    }
+    let from = first_shown(line_of_mark, all.saturating_sub(1), height);
     let mut text = Vec::new();
-    let (mut before, mut line_of_mark) = (0, 0);
-    for (list, rows) in tables {
-        if !text.is_empty() {
+    for (table, (line, before)) in tables.iter().zip(begins) {
+        if (from..from + height).contains(&line) {
+            text.push(heading(table, state, width, look));
+        }
+        let first = from.saturating_sub(line + 1);
+        let end = (from + height).saturating_sub(line + 1);
+        let mark = marked.and_then(|marked| marked.checked_sub(before));
+        text.extend(body(table, first..end, mark, state, width, look));
+        if end > table.len().max(1) && first <= table.len().max(1) {
             text.push(Line::default());
         }
-        text.push(heading(*list, rows.len(), state, width, look));
-        if let Some(marked) = marked.and_then(|marked| marked.checked_sub(before))
-            && marked < rows.len()
-        {
-            line_of_mark = text.len() + marked;
-        }
-        text.extend(body(
-            *list,
-            rows,
-            before,
-            marked,
-            usize::MAX,
-            state,
-            width,
-            look,
-        ));
-        before += rows.len();
     }
-    let from = first_shown(line_of_mark, text.len(), height);
-    lines(frame, area, text.split_off(from));
+    lines(frame, area, text);
 }
 
 /// The first of so many lines that is shown, so that one of them is in the middle of the screen.
@@ -194,16 +192,22 @@ const fn first_shown(middle: usize, lines: usize, height: usize) -> usize {
     if from < last { from } else { last }
 }
 
-fn heading(list: List, rows: usize, state: &State, width: usize, look: Look) -> Line<'static> {
-    let shown = columns(list, width);
-    let name = match list {
+fn heading(table: &Table, state: &State, width: usize, look: Look) -> Line<'static> {
+    let shown = columns(table.list, width);
+    let name = match table.list {
         List::Types => "type",
         List::Maps => "map",
         List::Sites => "call site",
         List::Stacks => "stack",
     };
-    let s = if rows == 1 { "" } else { "s" };
-    let name = format!("{} {name}{s}", exact(rows as u64));
+    let s = if table.all == 1 { "" } else { "s" };
+    // `--top` leaves some out.
+    let top = if table.len() < table.all {
+        format!("top {} of ", exact(table.len() as u64))
+    } else {
+        String::new()
+    };
+    let name = format!("{top}{} {name}{s}", exact(table.all as u64));
     let mut text = format!("  {}", look.fit(&name, name_width(&shown, width)));
     for column in &shown {
         let sorted = column.sort == Some(state.choice.sort);
@@ -214,7 +218,7 @@ fn heading(list: List, rows: usize, state: &State, width: usize, look: Look) -> 
         };
         let title = match (state.data_mode(), column.title) {
             (Mode::Sample, "count") => "samples",
-            (Mode::Sample, "per s") => "share",
+            (Mode::Sample, "per s") => "of CPU",
             (_, title) => title,
         };
         text += &right(&format!("{title}{arrow}"), column.width);
@@ -222,29 +226,34 @@ fn heading(list: List, rows: usize, state: &State, width: usize, look: Look) -> 
     Line::styled(text, Look::faint())
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all of it describes the rows that are drawn"
-)]
+/// Those lines of a table that are in a range, its heading not counted.
 fn body(
-    list: List,
-    rows: &[Entry],
-    before: usize,
+    table: &Table,
+    shown: Range<usize>,
     marked: Option<usize>,
-    height: usize,
     state: &State,
     width: usize,
     look: Look,
 ) -> Vec<Line<'static>> {
-    if rows.is_empty() {
-        let why = why_empty(list, state);
-        return vec![Line::styled(format!("  {why}"), Look::faint())];
+    if table.len() == 0 {
+        let why = format!("  {}", why_empty(table.list, state));
+        let line = Line::styled(why, Look::faint());
+        return shown.contains(&0).then_some(line).into_iter().collect();
     }
-    let mark = marked.and_then(|marked| marked.checked_sub(before));
-    let from = first_shown(mark.unwrap_or(0), rows.len(), height);
-    let shown = rows.iter().enumerate().skip(from).take(height);
+    let counts = &state.report().counts;
+    let entries = table.entries(shown.start, counts, state.choice.kind);
     shown
-        .map(|(index, entry)| row(list, entry, mark == Some(index), state, width, look))
+        .zip(entries)
+        .map(|(index, entry)| {
+            row(
+                table.list,
+                &entry,
+                marked == Some(index),
+                state,
+                width,
+                look,
+            )
+        })
         .collect()
 }
 

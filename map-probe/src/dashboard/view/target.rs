@@ -10,7 +10,7 @@ use super::footer;
 use super::look::Look;
 use crate::dashboard::state::State;
 use crate::report::counts::total;
-use crate::report::text::numbers::exact;
+use crate::report::text::numbers::{exact, share};
 use crate::report::words;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look) {
@@ -61,6 +61,24 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
         small.join(", ")
     };
     text.push(fact("small maps", &format!("{small}{all}")));
+    for row in report
+        .counts
+        .samples
+        .iter()
+        .flat_map(|samples| samples.met())
+    {
+        let total = report
+            .counts
+            .samples
+            .as_ref()
+            .map_or(0, |samples| samples.total);
+        let (time, known) = (share(row.total(), total), share(row.walked, row.total()));
+        let words = format!(
+            "{}: {time} of the CPU time, depth of {known} known",
+            row.function
+        );
+        text.push(fact("sampled", &words));
+    }
     text.push(fact("covered", &target.covered.join(", ")));
     for (function, reason) in &target.not_covered {
         text.push(fact("not covered", &format!("{function}: {reason}")));

@@ -12,7 +12,8 @@ use super::{Look, draw};
 use crate::dashboard::sample;
 use crate::dashboard::state::tests::any_key;
 use crate::dashboard::state::{Event, State};
-use crate::report::model::{Counts, Mode, Rows};
+use crate::report::model::{Counts, Mode, Samples};
+use crate::report::sample::estimates;
 use crate::report::text;
 
 const PLAIN: Look = Look {
@@ -211,12 +212,19 @@ fn samples_are_shown_as_shares() {
     let mut state = sample::state();
     let mut report = sample::report();
     report.mode = Mode::Sample;
+    report.counts.samples = Some(Samples {
+        frequency: 999,
+        total: 12_000_000,
+        ..Samples::default()
+    });
     state.update(Event::Reports(Box::new((report.clone(), report))));
     sample::press(&mut state, &[Char('3')]);
     let screen = screen_of(&state, (80, 24));
     assert!(screen.contains("samples of CPU time"), "{screen}");
-    assert!(screen.contains(" samples   share "), "{screen}");
-    assert!(screen.contains("97.2%"), "{screen}");
+    assert!(screen.contains(" samples  of CPU "), "{screen}");
+    assert!(screen.contains("10.0%"), "{screen}");
+    let words = "1,234,643 samples in maps of 12,000,000, 999 Hz";
+    assert!(screen.contains(words), "{screen}");
 }
 
 #[test]
@@ -235,18 +243,19 @@ fn windows_of_time_are_said() {
     assert!(screen.contains("12 windows"), "{screen}");
 }
 
-/// The same counts with depths of a walk.
-fn shallow(counts: &Counts) -> Counts {
-    let types = counts.by_type.iter().map(|of| {
-        let mut rows = Rows::default();
-        for (kind, depths) in &of.rows.0 {
-            for (depth, count) in depths {
-                rows.record(*kind, depth % 65_537, *count);
-            }
-        }
-        (of.name.clone(), rows)
-    });
-    Counts::of_types(types, counts.quality)
+#[test]
+fn where_only_windows_were_seen_quantiles_are_shown_with_their_intervals() {
+    let mut state = sample::state();
+    let mut report = sample::report();
+    report.counts.estimates = Some(estimates());
+    report.attached_seconds = 0.1;
+    state.update(Event::Reports(Box::new((report.clone(), report))));
+    expect_screen("overview-windows.txt", &screen_of(&state, (80, 24)));
+    expect_screen("overview-windows-200x60.txt", &screen_of(&state, (200, 60)));
+    assert!(screen_of(&state, (20, 5)).contains("p50 1 p99 2–3"));
+    sample::press(&mut state, &[Char('4')]);
+    let screen = screen_of(&state, (80, 24));
+    assert!(screen.contains("as seen in windows"), "{screen}");
 }
 
 proptest! {
@@ -265,10 +274,6 @@ proptest! {
             state.update(Event::Key(*key));
         }
         for (mut interval, mut run) in reports {
-            for report in [&mut interval, &mut run] {
-                // No walk is longer, and longer ones take much time to sum up.
-                report.counts = shallow(&report.counts);
-            }
             if sampled {
                 (interval.mode, run.mode) = (Mode::Sample, Mode::Sample);
             }

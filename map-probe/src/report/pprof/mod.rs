@@ -4,6 +4,9 @@
 //! or groups they examined (`probes`), and those beyond the first (`excess_probes`: what better hashing or sizing would
 //! save). The sums over all samples are those of the report's operations, whatever fell out of the bounded tables of
 //! call sites: that is put under a frame that says so.
+//!
+//! Of a report of samples the values are samples, and the CPU time that they stand for. Those in map functions whose depth
+//! is not known are under the functions' names.
 
 mod proto;
 
@@ -21,8 +24,14 @@ use prost::Message as _;
 use super::model::{Frame, Report, RowKey, Rows, SiteRows};
 use super::{about, words};
 
-/// What is counted, in the order of a sample's values.
-const SAMPLE_TYPES: [&str; 3] = ["operations", "probes", "excess_probes"];
+/// What is counted, in the order of a sample's values, and in which unit.
+const OPERATIONS: [(&str, &str); 3] = [
+    ("operations", "count"),
+    ("probes", "count"),
+    ("excess_probes", "count"),
+];
+/// The same of samples.
+const SAMPLES: [(&str, &str); 2] = [("samples", "count"), ("cpu", "nanoseconds")];
 
 /// Writes a report as a compressed profile.
 ///
@@ -46,7 +55,7 @@ fn profile(report: &Report) -> proto::Profile {
         &counts.by_site
     };
     let mut placed: BTreeMap<Option<&str>, Rows> = BTreeMap::new();
-    for site in sites {
+    for site in sites.iter() {
         let Some(locations) = builder.locations(site, stacks) else {
             // Among the rest below, by its type.
             continue;
@@ -57,7 +66,7 @@ fn profile(report: &Report) -> proto::Profile {
             .add(&site.rows);
         builder.samples(&locations, site.typ.as_deref(), &site.rows);
     }
-    for of_type in &counts.by_type {
+    for of_type in counts.by_type.iter() {
         let name = of_type.name.as_deref();
         let rest = match placed.get(&name) {
             Some(placed) => of_type.rows.since(placed),
@@ -66,6 +75,13 @@ fn profile(report: &Report) -> proto::Profile {
         if rest.total() > 0 {
             let location = builder.unknown_site(name);
             builder.samples(&[location], name, &rest);
+        }
+    }
+    for function in counts.samples.iter().flat_map(|samples| samples.met()) {
+        let unknown = function.total().saturating_sub(function.walked);
+        if unknown > 0 {
+            let location = builder.stand_in(format!("{} (depth unknown)", function.function));
+            builder.sample(&[location], unknown, None, Vec::new());
         }
     }
     builder.done()
@@ -82,6 +98,8 @@ struct Builder {
     locations: HashMap<Vec<(u64, u32)>, u64>,
     /// Whether a sample has excess probes.
     excess: bool,
+    /// The nanoseconds of CPU time that a sample stands for, if they are of time.
+    period: Option<u64>,
 }
 
 impl Builder {
@@ -97,12 +115,22 @@ impl Builder {
     }
 
     fn header(&mut self, report: &Report) {
-        for name in SAMPLE_TYPES {
+        let samples = report.counts.samples.as_ref();
+        self.period = samples.map(|samples| 1_000_000_000 / u64::from(samples.frequency.max(1)));
+        let types: &[_] = match self.period {
+            None => &OPERATIONS,
+            Some(_) => &SAMPLES,
+        };
+        for (name, unit) in types {
             let sample_type = proto::ValueType {
                 r#type: self.text(name),
-                unit: self.text("count"),
+                unit: self.text(unit),
             };
             self.profile.sample_type.push(sample_type);
+        }
+        if let Some(period) = self.period {
+            self.profile.period_type = self.profile.sample_type.last().copied();
+            self.profile.period = number(period);
         }
         let target = &report.target;
         let mapping = proto::Mapping {
@@ -140,8 +168,15 @@ impl Builder {
 
     /// The stand-in for a call site that is not known. It has no file and no line.
     fn unknown_site(&mut self, typ: Option<&str>) -> u64 {
+        self.stand_in(format!(
+            "{} (call site unknown)",
+            typ.unwrap_or(words::UNKNOWN_TYPE)
+        ))
+    }
+
+    fn stand_in(&mut self, function: String) -> u64 {
         self.location(&[Frame {
-            function: format!("{} (call site unknown)", typ.unwrap_or(words::UNKNOWN_TYPE)),
+            function,
             file: String::new(),
             line: 0,
         }])
@@ -186,26 +221,42 @@ impl Builder {
 
     /// A sample for each kind of operation and depth.
     fn samples(&mut self, locations: &[u64], typ: Option<&str>, rows: &Rows) {
-        for (kind, depths) in &rows.0 {
-            let labels = self.labels(*kind, typ);
-            for (depth, operations) in depths.iter().filter(|(_, count)| **count > 0) {
-                let probes = operations.saturating_mul(u64::from(*depth));
-                let excess = operations.saturating_mul(u64::from(depth.saturating_sub(1)));
-                self.excess |= excess > 0;
+        for (kind, depths) in rows.iter() {
+            let labels = self.labels(kind, typ);
+            for (depth, operations) in depths {
                 let mut label = labels.clone();
                 label.push(proto::Label {
                     key: self.text("depth"),
-                    num: i64::from(*depth),
+                    num: i64::from(depth),
                     num_unit: self.text("probes"),
                     ..proto::Label::default()
                 });
-                self.profile.sample.push(proto::Sample {
-                    location_id: locations.to_vec(),
-                    value: [*operations, probes, excess].map(number).to_vec(),
-                    label,
-                });
+                self.sample(locations, operations, Some(depth), label);
             }
         }
+    }
+
+    /// So many operations of one depth, or samples.
+    fn sample(
+        &mut self,
+        locations: &[u64],
+        count: u64,
+        depth: Option<u32>,
+        label: Vec<proto::Label>,
+    ) {
+        let value = if let Some(period) = self.period {
+            vec![count, count.saturating_mul(period)]
+        } else {
+            let depth = u64::from(depth.unwrap_or(1));
+            let excess = count.saturating_mul(depth.saturating_sub(1));
+            self.excess |= excess > 0;
+            vec![count, count.saturating_mul(depth), excess]
+        };
+        self.profile.sample.push(proto::Sample {
+            location_id: locations.to_vec(),
+            value: value.into_iter().map(number).collect(),
+            label,
+        });
     }
 
     fn labels(&mut self, (op, outcome, class): RowKey, typ: Option<&str>) -> Vec<proto::Label> {
@@ -230,7 +281,10 @@ impl Builder {
 
     fn done(mut self) -> proto::Profile {
         // What a user can do something about; but a profile that opens empty looks broken.
-        let shown = SAMPLE_TYPES[if self.excess { 2 } else { 0 }];
+        let (shown, _) = match self.period {
+            None => OPERATIONS[if self.excess { 2 } else { 0 }],
+            Some(_) => SAMPLES[1],
+        };
         self.profile.default_sample_type = self.text(shown);
         self.profile
     }

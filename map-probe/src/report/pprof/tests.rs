@@ -8,6 +8,8 @@ use prost::Message as _;
 
 use super::proto::Profile;
 use super::*;
+use crate::report::counts::{List, listed};
+use crate::report::model::{FunctionRow, Mode, Samples};
 use crate::report::sample;
 
 fn decoded(report: &Report) -> Profile {
@@ -71,8 +73,8 @@ fn site(frames: Option<Vec<Frame>>, typ: &str, depth: u32, operations: u64) -> S
         operations,
     );
     SiteRows {
-        frames,
-        typ: Some(typ.to_owned()),
+        frames: frames.map(Into::into),
+        typ: Some(typ.into()),
         rows,
     }
 }
@@ -99,8 +101,7 @@ fn the_head_says_what_was_measured_on_what_and_when() {
         .iter()
         .map(|of| (text(of.r#type), text(of.unit)))
         .collect();
-    let expected = SAMPLE_TYPES.map(|name| (name, "count"));
-    assert_eq!(types, expected);
+    assert_eq!(types, OPERATIONS);
     assert_eq!(text(profile.default_sample_type), "excess_probes");
     assert_eq!(profile.time_nanos, 1_700_000_000_000_000_000);
     assert_eq!(profile.duration_nanos, 10_000_000_000);
@@ -121,7 +122,7 @@ fn the_head_says_what_was_measured_on_what_and_when() {
 #[test]
 fn without_call_sites_the_operations_are_under_their_types() {
     let mut report = sample::report();
-    report.counts.by_site.clear();
+    report.counts.by_site = List::default();
     let profile = decoded(&report);
     let first = &profile.sample[0];
     assert_eq!(
@@ -154,7 +155,7 @@ fn inlined_frames_are_lines_of_one_location() {
     let serve = frame("main.serve", "/src/main.go", 7);
     let mut report = sample::report();
     let typ = "map[string]*main.Order";
-    report.counts.by_site = vec![
+    let sites = [
         site(Some(vec![get.clone(), serve.clone()]), typ, 2, 40_000),
         site(Some(vec![serve]), typ, 2, 9_000),
         // What found no room in the table is of all types together.
@@ -163,6 +164,7 @@ fn inlined_frames_are_lines_of_one_location() {
             ..site(None, typ, 3, 5_000)
         },
     ];
+    report.counts.by_site = listed(sites.map(Into::into));
     let profile = decoded(&report);
     let stacks: Vec<_> = profile.sample[..3]
         .iter()
@@ -188,13 +190,15 @@ fn a_stack_has_a_location_per_frame_and_takes_the_place_of_call_sites() {
         frame("main.main", "/src/main.go", 99),
     ];
     let mut report = sample::report();
-    report.counts.by_site = vec![site(
+    let alone = site(
         Some(frames[..1].to_vec()),
         "map[string]*main.Order",
         2,
         50_000,
-    )];
-    report.counts.by_stack = vec![site(Some(frames), "map[string]*main.Order", 2, 50_000)];
+    );
+    report.counts.by_site = listed([alone.into()]);
+    let whole = site(Some(frames), "map[string]*main.Order", 2, 50_000);
+    report.counts.by_stack = listed([whole.into()]);
     let profile = decoded(&report);
     assert_eq!(
         stack(&profile, &profile.sample[0]),
@@ -212,4 +216,39 @@ fn a_profile_without_excess_probes_opens_with_operations() {
     let shown = usize::try_from(profile.default_sample_type).expect("an index");
     assert_eq!(profile.string_table[shown], "operations");
     assert!(profile.sample.is_empty());
+}
+
+#[test]
+fn samples_stand_for_time_and_those_of_unknown_depth_are_there() {
+    let mut report = sample::report();
+    let walked = report.counts.operations.total();
+    report.mode = Mode::Sample;
+    report.counts.samples = Some(Samples {
+        frequency: 999,
+        total: 5_000_000,
+        kernel: 0,
+        functions: vec![FunctionRow {
+            function: "runtime.mapassign".to_owned(),
+            inside: walked,
+            below: 7,
+            walked,
+        }],
+    });
+    let profile = decoded(&report);
+    let text =
+        |index: i64| profile.string_table[usize::try_from(index).expect("an index")].as_str();
+    let types = profile.sample_type.iter();
+    let types: Vec<_> = types.map(|of| (text(of.r#type), text(of.unit))).collect();
+    assert_eq!(types, SAMPLES);
+    assert_eq!(text(profile.default_sample_type), "cpu");
+    assert_eq!(profile.period, 1_001_001);
+    assert_eq!(profile.period_type, profile.sample_type.last().copied());
+    let unknown = profile.sample.last().expect("samples");
+    assert_eq!(
+        stack(&profile, unknown),
+        "runtime.mapassign (depth unknown)@:0"
+    );
+    assert_eq!(unknown.value, [7, 7 * 1_001_001]);
+    let all: i64 = profile.sample.iter().map(|sample| sample.value[0]).sum();
+    assert_eq!(all, i64::try_from(walked + 7).expect("a count"));
 }

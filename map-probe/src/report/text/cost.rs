@@ -36,10 +36,16 @@ fn attached(report: &Report, cost: Cost) -> String {
     let each = cost.ns_per_trap.map_or(String::new(), |ns| {
         format!(" of {} ns", compact(ns.round()))
     });
-    if report.mode == Mode::Sample {
-        return format!("no probes, no traps: {} samples{each}", exact(cost.traps));
+    match (report.mode, cost.traps) {
+        (Mode::Sample, samples) => {
+            let samples = exact(samples.unwrap_or(0));
+            format!("no probes, no traps: {samples} samples{each}")
+        }
+        (Mode::Trace, Some(traps)) => format!("{time}: {} traps{each}", exact(traps)),
+        (Mode::Trace, None) => {
+            format!("{time}; operations that the filter leaves out were trapped, too")
+        }
     }
-    format!("{time}: {} traps{each}", exact(cost.traps))
 }
 
 fn slowdown(cost: Cost) -> String {

@@ -118,7 +118,11 @@ fn small(report: &Report, style: Style) -> String {
             .iter()
             .filter(|((of, ..), _)| *of == op)
             .map(|((_, outcome, _), depths)| {
-                format!("{} {}", exact(total(depths)), words::outcome(op, *outcome))
+                format!(
+                    "{} {}",
+                    exact(total(depths.clone())),
+                    words::outcome(op, *outcome)
+                )
             })
             .collect();
         if !of_op.is_empty() {

@@ -39,7 +39,7 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
         .end();
     for (index, (row, depths)) in rows.enumerate() {
         let (op, outcome, _) = row;
-        let Some(summary) = Summary::of([depths]) else {
+        let Some(summary) = Summary::of(depths.clone()) else {
             continue;
         };
         if index > 0 {
@@ -58,7 +58,7 @@ pub(super) fn operations(report: &Report, style: Style) -> String {
             .right(Ink::Strong, DEPTH, &depth(summary.max))
             .end();
         if let Some(estimates) = &report.counts.estimates {
-            let words = sureness(estimates.0.get(&row), style);
+            let words = sureness(estimates.rows.get(&row), style);
             text += &paragraph(style, (Ink::Faint, ""), 4, Ink::Faint, &words);
         }
         text += &histogram(depths, summary.count, style);
@@ -132,22 +132,16 @@ pub(super) fn depth(depth: u32) -> String {
 }
 
 /// A bar for each of the depths 1, 2–3, 4–7 and so on, as long as its share of the row.
-fn histogram(depths: &Depths, all: u64, style: Style) -> String {
+fn histogram(depths: Depths<'_>, all: u64, style: Style) -> String {
     const SHARE: usize = 8;
     let buckets = summary::folded(depths);
-    let labels: Vec<_> = buckets.iter().map(|bucket| range(bucket, style)).collect();
-    let widest = labels
-        .iter()
-        .map(|label| columns(label))
-        .max()
-        .unwrap_or(0)
-        .max(5);
+    let (labels, _) = labels(&buckets, 5, style);
     let mut text = String::new();
     for (index, (bucket, label)) in buckets.iter().zip(&labels).enumerate() {
         let line = Line::new(style)
             .blank(INDENT + 2)
             .left_in(Ink::Faint, 6, if index == 0 { "depth" } else { "" })
-            .right(Ink::Plain, widest, label)
+            .push(Ink::Plain, label)
             .blank(2);
         let length = line.left().saturating_sub(SHARE + COUNT);
         text += &line
@@ -159,7 +153,20 @@ fn histogram(depths: &Depths, all: u64, style: Style) -> String {
     text
 }
 
-pub(crate) fn range(bucket: &summary::Bucket, style: Style) -> String {
+/// What buckets are called, `2–3`, all in as many columns, `least` or more; and how many those are.
+pub(crate) fn labels(
+    buckets: &[summary::Bucket],
+    least: usize,
+    style: Style,
+) -> (Vec<String>, usize) {
+    let names: Vec<_> = buckets.iter().map(|bucket| range(bucket, style)).collect();
+    let widest = names.iter().map(|name| columns(name)).max();
+    let widest = widest.unwrap_or(0).max(least);
+    let labels = names.iter().map(|name| format!("{name:>widest$}"));
+    (labels.collect(), widest)
+}
+
+fn range(bucket: &summary::Bucket, style: Style) -> String {
     if bucket.from == bucket.to {
         bucket.from.to_string()
     } else {

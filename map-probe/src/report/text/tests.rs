@@ -1,5 +1,7 @@
 //! What the blocks look like, on fixed data and on any.
 
+use std::sync::Arc;
+
 use map_probe_common::op::{CELLS, of_cell};
 use map_probe_common::quality::CAUSES;
 use proptest::collection::vec;
@@ -77,7 +79,7 @@ fn an_interval_in_ascii_that_is_exact() {
     report.small_counted = true;
     report.target.not_covered.clear();
     report.counts.quality = Quality::default();
-    report.counts.by_type.truncate(1);
+    Arc::make_mut(&mut report.counts.by_type).truncate(1);
     assert_eq!(interval(&report, Style::plain(false)), EXACT);
 }
 
@@ -157,7 +159,7 @@ fn the_ten_most_frequent_types_are_listed_and_the_rest_is_counted() {
     let types = (1..=13_u64).map(|number| {
         let mut rows = Rows::default();
         rows.record(kind, 1, number);
-        (Some(format!("map[int]main.T{number}")), rows)
+        (Some(format!("map[int]main.T{number}").into()), rows)
     });
     report.counts = Counts::of_types(types, Quality::default());
     let screen = interval(&report, Style::plain(true));
@@ -243,7 +245,7 @@ pub(crate) fn any_report() -> impl Strategy<Value = Report> {
                 for (cell, depth, operations) in cells {
                     rows.record(of_cell(cell).expect("within CELLS"), depth, operations);
                 }
-                (name, rows)
+                (name.map(Into::into), rows)
             });
             Report {
                 filters: Vec::new(),

@@ -5,7 +5,7 @@ use map_probe_common::op::Class;
 use super::line::{Ink, Line, Style, shorten_middle};
 use super::numbers::{exact, exact_in, mean};
 use super::operations::{COUNT, DEPTH, INDENT, MEAN, Words, depth};
-use crate::report::counts::{Frame, MapRows, Rows, SiteRows};
+use crate::report::counts::{Entry, Frame, List, MapRows, Rows, SiteRows, TypeRows};
 use crate::report::model::Report;
 use crate::report::ranked::Sort;
 use crate::report::summary::Summary;
@@ -20,44 +20,44 @@ const FRAMES: usize = 8;
 
 /// The types.
 pub(super) fn types(report: &Report, style: Style) -> String {
-    let rows = report.counts.by_type.iter().map(|of_type| Row {
-        name: of_type.name.clone(),
+    let row = |of_type: &TypeRows| Row {
+        name: of_type.name.as_deref().map(str::to_owned),
         unknown: words::UNKNOWN_TYPE,
-        rows: &of_type.rows,
         details: Vec::new(),
-    });
-    table(report, "types of these maps", ROWS, rows, style)
+    };
+    let list = &report.counts.by_type;
+    table(report, "types of these maps", ROWS, list, row, style)
 }
 
 /// The call sites, each with its place and type on a second line.
 pub(super) fn sites(report: &Report, style: Style) -> String {
-    let rows = report.counts.by_site.iter().map(|site| Row {
+    let row = |site: &SiteRows| Row {
         name: first(site).map(|frame| frame.function.clone()),
         unknown: "call site unknown",
-        rows: &site.rows,
         details: [site_details(site, style)]
             .into_iter()
-            .chain(site.frames.iter().flatten().skip(1).map(inlined))
+            .chain(callers(site).map(inlined))
             .collect(),
-    });
-    table(report, "call sites", few(report), rows, style)
+    };
+    let list = &report.counts.by_site;
+    table(report, "call sites", few(report), list, row, style)
 }
 
 /// The maps, each with what it is and how full.
 pub(super) fn maps(report: &Report, style: Style) -> String {
-    let rows = report.counts.by_map.iter().map(|map| Row {
+    let row = |map: &MapRows| Row {
         name: map.address.map(|address| format!("{address:#x}")),
         unknown: "maps that found no room in the table",
-        rows: &map.rows,
         details: vec![map_details(map, style)],
-    });
-    table(report, "maps", few(report), rows, style)
+    };
+    let list = &report.counts.by_map;
+    table(report, "maps", few(report), list, row, style)
 }
 
 /// The stacks: who called the function that does the operation.
 pub(super) fn stacks(report: &Report, style: Style) -> String {
-    let rows = report.counts.by_stack.iter().map(|stack| {
-        let mut callers: Vec<_> = stack.frames.iter().flatten().skip(1).map(called).collect();
+    let row = |stack: &SiteRows| {
+        let mut callers: Vec<_> = callers(stack).map(called).collect();
         let more = callers.len().saturating_sub(FRAMES);
         callers.truncate(FRAMES);
         if more > 0 {
@@ -67,11 +67,11 @@ pub(super) fn stacks(report: &Report, style: Style) -> String {
         Row {
             name: first(stack).map(|frame| frame.function.clone()),
             unknown: "stack unknown",
-            rows: &stack.rows,
             details: callers,
         }
-    });
-    table(report, "stacks", few(report), rows, style)
+    };
+    let list = &report.counts.by_stack;
+    table(report, "stacks", few(report), list, row, style)
 }
 
 /// As many as are shown by default: fewer while the run goes on.
@@ -85,6 +85,10 @@ fn few(report: &Report) -> usize {
 
 fn first(site: &SiteRows) -> Option<&Frame> {
     site.frames.as_ref()?.first()
+}
+
+fn callers(site: &SiteRows) -> impl Iterator<Item = &Frame> {
+    site.frames.iter().flat_map(|frames| frames.iter()).skip(1)
 }
 
 fn called(frame: &Frame) -> String {
@@ -119,7 +123,8 @@ fn map_details(map: &MapRows, style: Style) -> String {
         }
         _ => format!("{} entries", exact(size.entries)),
     });
-    joined([map.typ.clone(), size, excess(&map.rows)], style)
+    let typ = map.typ.as_deref().map(str::to_owned);
+    joined([typ, size, excess(&map.rows)], style)
 }
 
 fn excess(rows: &Rows) -> Option<String> {
@@ -136,35 +141,34 @@ fn joined<const N: usize>(parts: [Option<String>; N], style: Style) -> String {
     parts.join(&dot)
 }
 
-struct Row<'a> {
+struct Row {
     name: Option<String>,
     /// Shown where there is no name.
     unknown: &'static str,
-    rows: &'a Rows,
     /// Lines below it.
     details: Vec<String>,
 }
 
-fn table<'a>(
+/// A table of what comes first in a list; `describe` is asked for those alone, as there may be many more.
+fn table<T: Entry>(
     report: &Report,
     title: &str,
     few: usize,
-    rows: impl Iterator<Item = Row<'a>>,
+    list: &List<T>,
+    describe: impl Fn(&T) -> Row,
     style: Style,
 ) -> String {
-    let mut rows: Vec<(Row<'_>, Summary)> = rows
-        .filter_map(|row| {
-            let depths = row.rows.of(Class::Table).map(|(_, depths)| depths);
-            let summary = Summary::of(depths)?;
-            Some((row, summary))
-        })
+    let mut rows: Vec<(&T, u64)> = list
+        .iter()
+        .map(|row| (&**row, row.rows().total_of(Class::Table)))
+        .filter(|(_, count)| *count > 0)
         .collect();
     if rows.is_empty() {
         return String::new();
     }
     // What is shown are tables; the report's order knows small maps, too.
-    if report.ranking.sort == Sort::Count {
-        rows.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.count));
+    if report.ranking.sort.unwrap_or_default() == Sort::Count {
+        rows.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     }
     let name = style
         .width
@@ -179,7 +183,12 @@ fn table<'a>(
         .end();
     let shown = report.ranking.top.unwrap_or(few).min(rows.len());
     let (shown, more) = rows.split_at(shown);
-    for (row, summary) in shown {
+    for (row, _) in shown {
+        let depths = row.rows().of(Class::Table);
+        let Some(summary) = Summary::of(depths.flat_map(|(_, depths)| depths)) else {
+            continue;
+        };
+        let row = describe(row);
         let (ink, known) = match &row.name {
             Some(known) => (Ink::Plain, shorten_middle(known, name, style)),
             None => (Ink::Faint, row.unknown.to_owned()),
@@ -201,7 +210,7 @@ fn table<'a>(
     if !more.is_empty() {
         let rest = more
             .iter()
-            .fold(0_u64, |sum, (_, summary)| sum.saturating_add(summary.count));
+            .fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
         text += &Line::new(style)
             .blank(INDENT)
             .left_in(
