@@ -54,7 +54,7 @@ difference is a bug in map-probe.";
 /// After the options.
 pub(super) const MORE: &str = "\
 What it costs:
-  A RET can only be single-stepped: the target pays 5 to 20 µs for each operation while this runs, many
+  A RET can only be single-stepped: the target pays about 20 µs for each operation while this runs, many
   times what tracing costs, and stands nearly still if it does little else. Nothing is left behind.
 
 Exit status:

@@ -10,15 +10,17 @@ mod interned;
 mod kept;
 mod load;
 mod maps;
+mod perf;
 mod program;
 mod refusal;
 mod sampler;
 mod samples;
+mod tracefs;
 mod trap_cost;
 mod verdicts;
 mod window;
 
-pub use attach::{Attached, Placed};
+pub use attach::{Attached, Placed, Probes, Way};
 pub use command::Held;
 pub use command_output::CommandOutput;
 pub use counters::{Counters, Names};

@@ -5,7 +5,8 @@ use super::numbers::exact;
 use crate::report::verify::{Conclusion, Difference, FunctionResult, Report};
 
 /// What the comparing costs the target, in every report: who verifies production should know.
-const PRICE: &str = "each compared operation cost the target two traps, one of them single-stepped: about 5 to 20 µs";
+const PRICE: &str =
+    "each compared operation cost the target two traps, one of them single-stepped: about 20 µs";
 
 /// The report.
 #[must_use]
