@@ -23,5 +23,9 @@ pub struct Options {
     pub count: u32,
     /// The most steps that a walk takes, if it is not 0.
     pub steps: u32,
+    /// Not 0 if a probe is known by the address of its instruction only.
+    pub by_address: u32,
+    /// 0.
+    pub reserved: u32,
 }
-shared!(Options, 16, { map: u64, count: u32, steps: u32 });
+shared!(Options, 24, { map: u64, count: u32, steps: u32, by_address: u32, reserved: u32 });

@@ -10,6 +10,7 @@
 
 mod atomic;
 mod caller;
+mod cookie;
 mod count;
 mod opaque;
 mod pending;

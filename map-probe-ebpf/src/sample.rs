@@ -9,10 +9,11 @@ use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
 use aya_ebpf::helpers::generated::bpf_get_ns_current_pid_tgid;
+use map_probe_common::equal::EqualProgram;
 use map_probe_common::op::{Class, Op, Outcome, cell};
 use map_probe_common::quality::Cause;
 use map_probe_common::sample::{BYTES_PER_ELEMENT, FRAMELESS, FunctionSamples, Sampled};
-use map_probe_common::site::Place;
+use map_probe_common::site::{Place, Site};
 use map_probe_common::walk::hash::{Hashing, hash};
 use map_probe_common::walk::{End, MapType, Operation, Search, World as _};
 
@@ -161,8 +162,7 @@ fn walk(
         return Ok(false);
     }
     let site = SITES.get(site as u32 - 1).ok_or(Cause::UnknownSite)?;
-    let Scratch { places, values, .. } = scratch;
-    Values::at(ctx, site, met.stack_pointer, places, values)?;
+    read_values(ctx, site, met.stack_pointer, scratch)?;
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
     let operation = &mut values.operation;
@@ -178,7 +178,7 @@ fn walk(
         }
         return counted(scratch, typ.block, Outcome::Absent, Class::Small, 1);
     }
-    if site.hash == Place::NONE.0 && !hash_of(sampled, &typ, operation)? {
+    if site.hash == Place::NONE.0 && !hash_of(sampled, typ.key_program, typ.key_bytes, operation)? {
         return Ok(false);
     }
     match Search::walk_in(
@@ -196,6 +196,18 @@ fn walk(
         End::Deferred => Ok(false),
         End::Failed(cause) => Err(cause),
     }
+}
+
+// A function of its own: its stack is free again when the walk needs it, which is not the CPU's own up to Linux 6.12.
+#[inline(never)]
+fn read_values(
+    ctx: *mut c_void,
+    site: &Site,
+    stack_pointer: u64,
+    scratch: &mut Scratch,
+) -> Result<(), Cause> {
+    let Scratch { places, values, .. } = scratch;
+    Values::at(ctx, site, stack_pointer, places, values)
 }
 
 /// Counts a sample whose operation was walked.
@@ -226,7 +238,18 @@ fn holds_nothing(map: u64) -> Result<bool, Cause> {
 
 /// Computes the operation's hash, which the function does not have here; false if that cannot be done.
 #[inline(never)]
-fn hash_of(sampled: &Sampled, typ: &MapType, operation: &mut Operation) -> Result<bool, Cause> {
+fn hash_of(
+    sampled: &Sampled,
+    key_program: EqualProgram,
+    key_bytes: u32,
+    operation: &mut Operation,
+) -> Result<bool, Cause> {
+    // Only what is needed of the type is passed on: a pointer to it would take another copy of it on the caller's stack.
+    let typ = &MapType {
+        key_program,
+        key_bytes,
+        ..MapType::default()
+    };
     if sampled.key_schedule == 0 {
         return Ok(false);
     }

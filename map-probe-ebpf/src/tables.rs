@@ -22,6 +22,10 @@ use crate::scratch::{PER_CPU, Scratch};
 #[map]
 pub(crate) static SITES: Array<Site> = Array::with_max_entries(MAX_SITES, 0);
 
+/// The cookies of probes, by the addresses of their instructions: for kernels that do not say them. Written by userspace.
+#[map]
+pub(crate) static COOKIES: HashMap<u64, u64> = HashMap::with_max_entries(1, 0);
+
 /// The steps that compare values of composite types. Written by userspace.
 #[map]
 pub(crate) static EQUAL_STEPS: Array<EqualStep> = Array::with_max_entries(16, 0);

@@ -5,16 +5,15 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::pt_regs;
-use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::programs::ProbeContext;
 use map_probe_common::options::{MAPS_BY_CALLER, SITES as BY_SITE};
 use map_probe_common::quality::Cause;
 use map_probe_common::site::{Place, STACK_WORDS, Site};
 use map_probe_common::walk::Operation;
 
-use crate::caller;
 use crate::tables::SITES;
 use crate::world::{options, read_into};
+use crate::{caller, cookie, opaque};
 
 /// Values that a site can name: the registers, then the stack window.
 pub(crate) const PLACES: usize = Place::FIRST_STACK_WORD as usize + STACK_WORDS;
@@ -45,9 +44,9 @@ impl Values {
         places: &mut [u64; PLACES],
         into: &mut MaybeUninit<Self>,
     ) -> Result<(), Cause> {
-        // SAFETY: `ctx` is a uprobe's.
-        let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-        let site = SITES.get(cookie as u32).ok_or(Cause::UnknownSite)?;
+        let site = SITES
+            .get(cookie::of(ctx) as u32)
+            .ok_or(Cause::UnknownSite)?;
         // SAFETY: a uprobe's context is the registers of the trapped thread.
         let stack_pointer = unsafe { (*ctx.as_ptr().cast::<pt_regs>()).rsp };
         Self::at(ctx.as_ptr(), site, stack_pointer, places, into)
@@ -120,10 +119,14 @@ fn read_window(places: &mut [u64; PLACES], stack: u64, site: &Site, words: u8) -
     // To the stack first: where the kernel is built to check what it copies to (`CONFIG_HARDENED_USERCOPY`), it
     // knows its own stack at once, and looks for anything else.
     let mut read = [0; STACK_WORDS];
-    // Bounded for the verifier; the planner never asks for more.
-    let bytes = (u32::from(words).min(STACK_WORDS as u32) * 8).max(8);
+    // Bounded for the verifier; the planner never asks for more. (As one 64-bit value: up to Linux 6.2 it does not know
+    // that a copy of 32 bits has the same bound.)
+    let mut bytes = opaque::number(usize::from(words) * 8);
+    if bytes > STACK_WORDS * 8 {
+        bytes = STACK_WORDS * 8;
+    }
     // SAFETY: `read` has at least that many bytes.
-    unsafe { read_into(read.as_mut_ptr().cast(), bytes, window) }?;
+    unsafe { read_into(read.as_mut_ptr().cast(), bytes as u32, window) }?;
     let window = places.iter_mut().skip(Place::FIRST_STACK_WORD.into());
     for (place, word) in window.zip(read) {
         *place = word;

@@ -2,7 +2,6 @@
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{BPF_ANY, pt_regs};
-use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::programs::ProbeContext;
 use map_probe_common::op::{Class, Outcome, cell};
 use map_probe_common::quality::Cause;
@@ -12,7 +11,7 @@ use map_probe_common::walk::{Expected, Found, Returned, VERDICTS as KINDS, Verdi
 use crate::scratch::Scratch;
 use crate::tables::{DIFFERENCES, DIFFERENCES_USED, EXPECTED, VERDICTS, ZERO};
 use crate::world::Kernel;
-use crate::{atomic, opaque};
+use crate::{atomic, cookie, opaque};
 
 /// The cookie of the probe, if it is at a return.
 #[inline(always)]
@@ -22,8 +21,7 @@ pub(crate) fn at_return(ctx: &ProbeContext) -> Option<Cookie> {
 }
 
 fn cookie(ctx: &ProbeContext) -> Cookie {
-    // SAFETY: `ctx` is a uprobe's.
-    Cookie(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) })
+    Cookie(cookie::of(ctx))
 }
 
 /// Keeps what the walk said of the goroutine's operation until its function returns.

@@ -2,16 +2,13 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{
-    bpf_get_attach_cookie, bpf_get_smp_processor_id, bpf_ktime_get_ns,
-};
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use aya_ebpf::programs::ProbeContext;
 use map_probe_common::quality::Cause;
 use map_probe_common::window::{COOKIE_KIND_SHIFT, Gate, LOG_RECORDS, Record, TRAP_KINDS, Tally};
 
 use crate::tables::{GATE, LOG, TALLY};
-use crate::{atomic, opaque};
+use crate::{atomic, cookie, opaque};
 
 /// Not 0 if there are windows. Written by userspace before loading, so that the verifier leaves all of this out where
 /// every operation is traced.
@@ -74,8 +71,7 @@ impl Trap {
         if !windowed() {
             return;
         }
-        // SAFETY: `ctx` is a uprobe's.
-        let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+        let cookie = cookie::of(ctx);
         let kind = opaque::number((cookie >> COOKIE_KIND_SHIFT) as usize);
         if kind >= TRAP_KINDS {
             return;

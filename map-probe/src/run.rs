@@ -57,7 +57,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         pid,
         program,
         request.verbosity,
-        request.assumptions.assume_go,
+        request.assumptions,
         &request.wanted,
     )?;
     if let Some(Bench::Attach(rounds)) = request.bench {

@@ -120,7 +120,7 @@ fn identity(pid: u32) -> Result<Sampled, Failure> {
                 format!("the pid namespace of process {pid} cannot be seen"),
             )
             .caused_by(error)
-            .hint("it ended, or map-probe needs CAP_SYS_PTRACE"));
+            .hint("it ended, or map-probe needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"));
         }
     };
     Ok(Sampled {

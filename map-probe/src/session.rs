@@ -3,7 +3,6 @@
 mod verifying;
 
 use std::cell::OnceCell;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,15 +15,16 @@ use map_probe_common::window::COOKIE_KIND_SHIFT;
 pub use verifying::Lie;
 
 use crate::budget::TypeNames;
+use crate::cli::Assumptions;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{
-    Attached, Calibration, Counters, Loaded, Names, Placed, Program, Sampler, Tables, WindowMemory,
-    calibrate, internal, samples,
+    Attached, Calibration, Counters, Loaded, Names, Placed, Probes, Program, Sampler, Tables, Way,
+    WindowMemory, calibrate, internal, samples,
 };
 use crate::report::model::{Counts, Frame, Frames, FunctionRow, Samples, TargetInfo};
 use crate::sampling::{self, Rate};
-use crate::target::{AssumedGo, Binary, Libraries, Process};
+use crate::target::{Binary, Libraries, Process};
 use crate::wanted::Wanted;
 
 use verifying::Verifying;
@@ -63,8 +63,7 @@ struct Sampled {
 }
 
 impl Session {
-    /// Reads the process's program, plans its sites and loads the kernel side for it. A program whose Go version is
-    /// not known is taken for one built by `assumed`.
+    /// Reads the process's program, plans its sites and loads the kernel side for it.
     ///
     /// # Errors
     /// The process cannot be probed, or not by us.
@@ -72,22 +71,22 @@ impl Session {
         pid: u32,
         program: Program,
         verbosity: u8,
-        assumed: Option<AssumedGo>,
+        assumptions: Assumptions,
         wanted: &Wanted,
     ) -> Result<Self, Failure> {
-        Self::prepare_with(pid, program, verbosity, assumed, wanted, None)
+        Self::prepare_with(pid, program, verbosity, assumptions, wanted, None)
     }
 
     fn prepare_with(
         pid: u32,
         program: Program,
         verbosity: u8,
-        assumed: Option<AssumedGo>,
+        assumptions: Assumptions,
         wanted: &Wanted,
         lie: Option<Lie>,
     ) -> Result<Self, Failure> {
         let process = Process::open(pid)?;
-        let binary = process.binary_assuming(assumed)?;
+        let binary = process.binary_assuming(assumptions.assume_go)?;
         let bias = process.load_bias(&binary)?;
         let planned = plan_binary(&binary);
         check_covered(&binary, &planned, process.exe())?;
@@ -132,7 +131,12 @@ impl Session {
             None => None,
         };
         let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
-        let loaded = Loaded::new(&tables, program, verbosity)?;
+        let way = if assumptions.no_uprobe_links {
+            Way::Event
+        } else {
+            Way::of_this_kernel()
+        };
+        let loaded = Loaded::new(&tables, program, way, verbosity)?;
         Ok(Self {
             process,
             libraries,
@@ -165,7 +169,7 @@ impl Session {
     /// # Errors
     /// The target ended, or the kernel refuses.
     pub fn attach(&self) -> Result<Attached, Failure> {
-        self.attach_at(&self.placed()?)
+        self.attach_at(self.placed()?)
     }
 
     /// What it takes to put the probes in place again and again, apart from this session.
@@ -174,18 +178,17 @@ impl Session {
     /// The kernel side was not loaded as [`Program::Windows`], or as [`Session::attach`].
     pub fn reattach(&self) -> Result<Reattach, Failure> {
         self.start.get_or_init(Instant::now);
-        let program = self.loaded.program().try_clone_to_owned();
+        let calibration = match self.loaded.empty() {
+            Some(empty) => calibrate(self.loaded.way(), empty)?,
+            None => return Err(internal("no program to measure traps with")),
+        };
+        // Lookups, which are first in every list, are likely the busiest, and so to come last.
+        let placed = self.placed()?.into_iter().rev().collect();
         Ok(Reattach {
-            program: program.map_err(internal)?,
-            path: self.process.exe_link(),
-            // Lookups, which are first in every list, are likely the busiest, and so to come last.
-            placed: self.placed()?.into_iter().rev().collect(),
+            probes: self.probes(placed)?,
             pid: self.process.pid(),
             memory: WindowMemory::new(&self.loaded)?,
-            calibration: match self.loaded.empty() {
-                Some(empty) => calibrate(empty)?,
-                None => return Err(internal("no program to measure traps with")),
-            },
+            calibration,
         })
     }
 
@@ -201,10 +204,7 @@ impl Session {
                 plan::Cost::Emulated => 1,
                 plan::Cost::SingleStepped => 2,
             };
-            placed.push(Placed {
-                offset: self.file_offset(site.address)?,
-                cookie: kind << COOKIE_KIND_SHIFT | index,
-            });
+            placed.push(self.place(site.address, kind << COOKIE_KIND_SHIFT | index)?);
         }
         if placed.is_empty() {
             let exe = self.process.exe();
@@ -220,10 +220,7 @@ impl Session {
     /// # Errors
     /// There is no code at that address, or as [`Session::attach`].
     pub fn attach_at_address(&self, address: u64) -> Result<Attached, Failure> {
-        self.attach_at(&[Placed {
-            offset: self.file_offset(address)?,
-            cookie: 0,
-        }])
+        self.attach_at(vec![self.place(address, 0)?])
     }
 
     /// Samples the CPUs, as often as `wanted` allows.
@@ -253,17 +250,31 @@ impl Session {
         self.sampled.as_ref().map(|sampled| sampled.rate)
     }
 
-    fn attach_at(&self, placed: &[Placed]) -> Result<Attached, Failure> {
+    /// What the kernel is told of a probe at a linked address.
+    fn place(&self, address: u64, cookie: u64) -> Result<Placed, Failure> {
+        Ok(Placed {
+            offset: self.file_offset(address)?,
+            address: address.wrapping_add(self.bias),
+            cookie,
+        })
+    }
+
+    fn attach_at(&self, placed: Vec<Placed>) -> Result<Attached, Failure> {
+        let attached = self.probes(placed)?.attach()?;
+        self.start.get_or_init(Instant::now);
+        Ok(attached)
+    }
+
+    fn probes(&self, placed: Vec<Placed>) -> Result<Probes, Failure> {
         self.check_running()?;
-        Attached::new(
+        self.loaded.place(&placed)?;
+        Probes::new(
+            self.loaded.way(),
             self.loaded.program(),
             &self.process.exe_link(),
             placed,
             self.process.pid(),
         )
-        .inspect(|_| {
-            self.start.get_or_init(Instant::now);
-        })
     }
 
     fn check_running(&self) -> Result<(), Failure> {
@@ -386,28 +397,14 @@ impl Sampled {
 /// Everything needed to put probes in place again and again.
 #[derive(Debug)]
 pub struct Reattach {
-    /// The program.
-    pub program: OwnedFd,
-    /// The target's executable.
-    pub path: String,
-    /// The probe sites, those first that are put in place first.
-    pub placed: Vec<Placed>,
+    /// The probes, those first that are put in place first.
+    pub probes: Probes,
     /// The target.
     pub pid: u32,
     /// The kernel side's memory for windows.
     pub memory: WindowMemory,
     /// What traps cost on this machine.
     pub calibration: Calibration,
-}
-
-impl Reattach {
-    /// Puts the probes in place.
-    ///
-    /// # Errors
-    /// The target ended, or the kernel refuses.
-    pub fn attach(&self) -> Result<Attached, Failure> {
-        Attached::new(self.program.as_fd(), &self.path, &self.placed, self.pid)
-    }
 }
 
 /// The target as its counters want to know it.

@@ -43,12 +43,8 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
         (None, Target::Pid(pid)) => pid.cast_unsigned(),
         (None, Target::Command(_)) => 0,
     };
-    let mut session = Session::prepare_to_verify(
-        pid,
-        request.verbosity,
-        request.assumptions.assume_go,
-        request.lie,
-    )?;
+    let mut session =
+        Session::prepare_to_verify(pid, request.verbosity, request.assumptions, request.lie)?;
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
     let attached = session.attach_to_verify()?;

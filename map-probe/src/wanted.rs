@@ -35,7 +35,7 @@ impl Wanted {
                 | when(self.stacks, STACKS)
                 | when(!self.functions.is_empty(), MAPS_BY_CALLER)
                 | when(!self.types.is_empty(), CHOSEN_TYPES),
-            steps: 0,
+            ..Options::default()
         }
     }
 

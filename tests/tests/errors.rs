@@ -267,6 +267,69 @@ fn an_output_that_cannot_be_written_is_wrong_usage_and_starts_nothing() -> Resul
     Ok(())
 }
 
+/// With the capabilities that README names and no others, all works; without any one of them, that is said with a hint.
+#[test]
+fn a_missing_capability_is_said() -> Result<()> {
+    const ALL: [&str; 4] = ["bpf", "perfmon", "sys_ptrace", "dac_read_search"];
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+    let program = directory.path().join("map-probe");
+    fs::copy(profiler::binary()?, &program)?;
+    let target = Target::waiting(Go::V1_27, &[])?;
+    let with = |capabilities: &[&str], options: &[&str]| {
+        let mut list = "-all".to_owned();
+        for capability in capabilities {
+            list += ",+";
+            list += capability;
+        }
+        let mut command = Command::new("setpriv");
+        command
+            .args([
+                "--reuid",
+                &NOBODY.to_string(),
+                "--regid",
+                &NOBODY.to_string(),
+            ])
+            .arg("--clear-groups");
+        for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
+            command.arg(format!("{set}={list}"));
+        }
+        command
+            .arg(&program)
+            .args(["--duration", "300ms", "--pid", &target.pid()]);
+        Profiler::spawn(command.args(options))?.finish()
+    };
+    let modes: [&[&str]; 3] = [&[], &["--max-overhead", "off"], &["--mode", "sample"]];
+    for mode in modes {
+        with(&ALL, mode)?
+            .success()
+            .with_context(|| format!("{mode:?}"))?;
+        for missing in ALL {
+            let others: Vec<_> = ALL.into_iter().filter(|name| *name != missing).collect();
+            let ended = with(&others, mode)?;
+            ended
+                .refused(&[NOT_PERMITTED])
+                .and_then(|()| {
+                    ensure!(
+                        ended.stderr.contains(&format!("cap_{missing}")),
+                        "not named:\n{}",
+                        ended.stderr
+                    );
+                    Ok(())
+                })
+                .with_context(|| format!("{mode:?} without {missing}"))?;
+        }
+    }
+    // Kernels before 6.6 need root.
+    let ended = with(&ALL, &["--no-uprobe-links"])?;
+    ended.refused(&[NOT_PERMITTED])?;
+    ensure!(ended.stderr.contains("root"), "{}", ended.stderr);
+    Ok(())
+}
+
 #[test]
 fn without_privileges_it_is_not_permitted() -> Result<()> {
     if !kernel::wanted()? {

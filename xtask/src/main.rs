@@ -6,6 +6,7 @@ mod debian;
 mod demo;
 mod fuzz;
 mod go_layout;
+mod kernels;
 mod matrix;
 mod privilege;
 mod process;
@@ -43,6 +44,8 @@ enum Task {
     Test(test::Args),
     /// Give arbitrary bytes to everything that reads a target's files or memory (needs cargo-fuzz, a C++ compiler and Python's pip).
     Fuzz(fuzz::Args),
+    /// Run map-probe on other kernels, in virtual machines (needs qemu, busybox, apt and Python's pip).
+    Kernels(kernels::Args),
     /// Measure what map-probe costs (needs root, BPF and Python's pip).
     Bench(bench::Args),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Matrix => matrix::run(),
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Kernels(args) => kernels::run(&args),
         Task::Bench(args) => bench::run(&args),
     };
     match done {

@@ -71,15 +71,32 @@ pub fn hash<W: World>(
 }
 
 /// `memhash32`, `memhash64`: the key beside the seed, scrambled three times with the schedule.
+#[expect(
+    clippy::inline_always,
+    reason = "as a function of its own it would return what is not written when it fails"
+)]
+#[inline(always)]
 fn word<W: World>(world: W, schedule: u64, seed: u64, key: u64) -> Result<u64, Cause> {
     let mut block = [seed, key];
-    for index in 0..3 {
-        let key = world
-            .read::<Block>(schedule.wrapping_add(index * 16))
-            .ok_or(Cause::Fault)?;
-        scramble(&mut block, &key);
+    if scramble_thrice(world, schedule, &mut block) {
+        Ok(block[0])
+    } else {
+        Err(Cause::Fault)
     }
-    Ok(block[0])
+}
+
+/// False if the schedule cannot be read.
+// A function of its own, for the verifier's sake. What it returns besides is there before it is called: compilers read it
+// whatever came of it, and the verifier minds up to Linux 6.2.
+#[inline(never)]
+fn scramble_thrice<W: World>(world: W, schedule: u64, block: &mut Block) -> bool {
+    for index in 0..3 {
+        let Some(key) = world.read::<Block>(schedule.wrapping_add(index * 16)) else {
+            return false;
+        };
+        scramble(block, &key);
+    }
+    true
 }
 
 /// `aeshashbody`: 1, 2, 4 or 8 lanes of 16 bytes, the first half from the start and the second up to the end.

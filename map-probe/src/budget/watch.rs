@@ -217,7 +217,7 @@ impl Watcher {
             self.target.memory.begin();
             let before = self.tallies();
             let attaching = cpu_time();
-            let attached = match self.target.attach() {
+            let attached = match self.target.probes.attach() {
                 Ok(attached) => attached,
                 Err(failure) => {
                     // Without anybody waiting the target has ended, which is noticed elsewhere.
@@ -370,7 +370,7 @@ impl Watcher {
         let busy = &self.busy;
         let of = |placed: &Placed| busy.get(&u64::from(placed.cookie as u32)).copied();
         self.target
-            .placed
+            .probes
             .sort_by_key(|placed| of(placed).unwrap_or(0));
     }
 

@@ -1,4 +1,4 @@
-//! What the user may know of a target that it does not say itself.
+//! What the user may know of a target, or of the kernel, that it does not say itself.
 
 use clap::Args;
 
@@ -15,4 +15,8 @@ pub struct Assumptions {
     /// version that is known is never taken for another.
     #[arg(long, value_name = "VERSION", value_parser = AssumedGo::parse)]
     pub assume_go: Option<AssumedGo>,
+
+    /// Attach by perf events, as on kernels that have no `uprobe_multi` links (before 6.6)
+    #[arg(long, hide = true)]
+    pub no_uprobe_links: bool,
 }

@@ -62,8 +62,8 @@ Exit status:
   7  verify: nothing was compared
 
 What it needs:
-  Linux 6.6 or later on amd64, and root or the capabilities CAP_BPF and CAP_PERFMON, with
-  CAP_SYS_PTRACE for processes of other users.
+  Linux 6.0 or later on amd64. From 6.6 on root or the capabilities CAP_BPF and CAP_PERFMON,
+  with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH for processes of other users; before, root.
 
 What it remembers:
   Up to 1,024 map types have counters of their own (fewer beyond 42 CPUs), and so have the

@@ -1,51 +1,160 @@
 //! Puts the program at the target's sites, and takes it away again.
+//!
+//! By a link (Linux 6.6): it is made to attach, and closed to detach. Or, on kernels that have none, by an event that is
+//! defined once, with all sites: it is opened for the target's process to attach, and closed to detach. Closing the *last*
+//! user of an event takes the kernel some 100 ms, with the probes still in place for a part of that; so we use it ourselves all the
+//! time, for our own process, which never runs the target's code. Then opening and closing it for the target only
+//! changes the target's code, as quickly as a link does. The program is told once for all users of the event, and runs
+//! in those processes alone that it is opened for, in all their threads.
 
 use std::ffi::CString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use super::bpf;
-use super::refusal::{internal, not_permitted};
+use super::refusal::{internal, no_tracefs, not_permitted};
+use super::tracefs::{self, Tracefs};
+use super::{bpf, perf};
 use crate::error::{Failure, Status};
 
-/// Where a site lies in the target's file.
+/// Where a site lies in the target.
 #[derive(Clone, Copy, Debug)]
 pub struct Placed {
     /// Offset in the file, in bytes.
     pub offset: u64,
+    /// Address in the process.
+    pub address: u64,
     /// What the program is told there: the site's index, and the kind of its instruction.
     pub cookie: u64,
 }
 
-/// Probes in place. Dropping it takes them away, and returns when no program runs any more.
-#[derive(Debug)]
-pub struct Attached {
-    _link: OwnedFd,
+/// How a kernel puts probes in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a `uprobe_multi` link.
+    Link,
+    /// By a perf event.
+    Event,
 }
 
-impl Attached {
-    /// Puts a program at all sites of `path`, a file that process `pid` runs, for that process alone.
+impl Way {
+    /// That of the kernel that runs now: by a link if it can.
+    #[must_use]
+    pub fn of_this_kernel() -> Self {
+        if bpf::has_uprobe_links() {
+            Self::Link
+        } else {
+            Self::Event
+        }
+    }
+}
+
+/// Sites of a process, made ready for a program. Dropping it takes back what that took, beside what is attached.
+#[derive(Debug)]
+pub struct Probes {
+    pid: u32,
+    ready: Ready,
+}
+
+#[derive(Debug)]
+enum Ready {
+    Link {
+        program: OwnedFd,
+        file: CString,
+        sites: Vec<Placed>,
+    },
+    Event(Arc<Event>),
+}
+
+/// An event for all sites. The order matters as they are dropped: an event that is in use cannot be removed.
+#[derive(Debug)]
+struct Event {
+    /// Has the program, and keeps the event registered.
+    _ours: OwnedFd,
+    event: tracefs::Event,
+}
+
+/// Probes in place. Dropping it takes them away.
+#[derive(Debug)]
+pub struct Attached {
+    _user: OwnedFd,
+    _event: Option<Arc<Event>>,
+}
+
+impl Probes {
+    /// Makes all sites of `path`, a file that process `pid` runs, ready for a program that was loaded for this way.
     ///
     /// # Errors
-    /// Not permitted, no such process any more, or a kernel without `uprobe_multi`.
+    /// Not permitted, no such process any more, or a kernel without uprobes.
     pub fn new(
+        way: Way,
         program: BorrowedFd<'_>,
         path: &str,
-        sites: &[Placed],
+        sites: Vec<Placed>,
         pid: u32,
     ) -> Result<Self, Failure> {
-        let file = CString::new(path).map_err(internal)?;
-        let (offsets, cookies): (Vec<_>, Vec<_>) =
-            sites.iter().map(|site| (site.offset, site.cookie)).unzip();
-        bpf::link_uprobes(program, &file, &offsets, &cookies, pid)
-            .map(|link| Self { _link: link })
-            .map_err(|error| match error.raw_os_error() {
-                Some(libc::ESRCH | libc::ENOENT | libc::EBADF) => Failure::new(
-                    Status::NoProcess,
-                    format!("process {pid} ended before the probes were in place"),
-                )
-                .caused_by(error)
-                .hint("start it anew under map-probe: map-probe -- COMMAND"),
-                _ => not_permitted("attach probes", error),
-            })
+        let ready = match way {
+            Way::Link => Ready::Link {
+                program: program.try_clone_to_owned().map_err(internal)?,
+                file: CString::new(path).map_err(internal)?,
+                sites,
+            },
+            Way::Event => {
+                let tracefs = Tracefs::open().map_err(no_tracefs)?;
+                let refused = |error| refused(pid, error);
+                let offsets = sites.iter().map(|site| site.offset);
+                let event = tracefs::Event::define(tracefs, path, offsets).map_err(refused)?;
+                let ours = perf::tracepoint(event.id, 0).map_err(refused)?;
+                perf::run(&ours, program).map_err(refused)?;
+                Ready::Event(Arc::new(Event { _ours: ours, event }))
+            }
+        };
+        Ok(Self { pid, ready })
+    }
+
+    /// Puts the program at the sites, for this process alone.
+    ///
+    /// # Errors
+    /// Not permitted, or no such process any more.
+    pub fn attach(&self) -> Result<Attached, Failure> {
+        let (user, event) = match &self.ready {
+            Ready::Link {
+                program,
+                file,
+                sites,
+            } => {
+                let (offsets, cookies): (Vec<_>, Vec<_>) =
+                    sites.iter().map(|site| (site.offset, site.cookie)).unzip();
+                let link = bpf::link_uprobes(program.as_fd(), file, &offsets, &cookies, self.pid);
+                (link, None)
+            }
+            Ready::Event(event) => (
+                perf::tracepoint(event.event.id, self.pid),
+                Some(Arc::clone(event)),
+            ),
+        };
+        Ok(Attached {
+            _user: user.map_err(|error| refused(self.pid, error))?,
+            _event: event,
+        })
+    }
+
+    /// The probes with the largest values come last, where that can still be chosen.
+    pub fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&Placed) -> K) {
+        if let Ready::Link { sites, .. } = &mut self.ready {
+            sites.sort_by_key(key);
+        }
+    }
+}
+
+fn refused(pid: u32, error: io::Error) -> Failure {
+    match error.raw_os_error() {
+        Some(libc::ESRCH | libc::ENOENT | libc::EBADF) => Failure::new(
+            Status::NoProcess,
+            format!("process {pid} ended before the probes were in place"),
+        )
+        .caused_by(error)
+        .hint("start it anew under map-probe: map-probe -- COMMAND"),
+        _ => not_permitted("attach probes", error),
     }
 }

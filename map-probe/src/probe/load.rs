@@ -15,6 +15,7 @@ use map_probe_common::site::MAX_SITES;
 use map_probe_common::window::LOG_RECORDS;
 use map_probe_common::{Layout, Site};
 
+use super::attach::{Placed, Way};
 use super::mapped::Mapped;
 use super::refusal::{Missing, internal, not_created};
 use super::slots::Slots;
@@ -26,6 +27,9 @@ use crate::object::OBJECT;
 /// differences that are shown.
 const VERIFY_SIZES: [(&str, usize); 3] =
     [("EXPECTED", 16384), ("VERDICTS", 64), ("DIFFERENCES", 8)];
+
+/// Probes that are known by their addresses only: sites, and returns when verifying.
+const COOKIES: usize = 1024;
 
 /// Different stacks that are remembered; 600 bytes of kernel memory each, only with `--stacks`.
 const STACKS_MET: usize = 16_384;
@@ -94,6 +98,7 @@ pub struct Loaded {
     pub(super) by_site: Slots<SiteKey, u64>,
     pub(super) by_stack: Slots<SiteKey, u64>,
     pub(super) by_map: Slots<MapKey, MapCount>,
+    way: Way,
 }
 
 impl Loaded {
@@ -101,18 +106,27 @@ impl Loaded {
     ///
     /// # Errors
     /// Not permitted, or a kernel that lacks something.
-    pub fn new(tables: &Tables, program: Program, verbosity: u8) -> Result<Self, Failure> {
+    pub fn new(
+        tables: &Tables,
+        program: Program,
+        way: Way,
+        verbosity: u8,
+    ) -> Result<Self, Failure> {
         let windowed = program == Program::Windows;
         let (steps, programs) = equality(&tables.equal);
         let mut object = aya_obj::Object::parse(OBJECT).map_err(internal)?;
         let level = [log_level(verbosity)];
         let code = &tables.code;
+        let options = Options {
+            by_address: u32::from(way == Way::Event),
+            ..tables.options
+        };
         object
             .patch_map_data(HashMap::from([
                 ("AYA_LOG_LEVEL", (&level[..], true)),
                 ("LAYOUT", (bytes_of(&tables.layout), true)),
                 ("WINDOWED", (bytes_of(&u32::from(windowed)), true)),
-                ("OPTIONS", (bytes_of(&tables.options), true)),
+                ("OPTIONS", (bytes_of(&options), true)),
             ]))
             .map_err(internal)?;
         let asked = |what| tables.options.count & what != 0;
@@ -134,6 +148,7 @@ impl Loaded {
             ("BY_MAP", by_map as usize),
             ("SITES", tables.sites.len().max(MAX_SITES as usize)),
             ("CODE", code.len().max(1)),
+            ("COOKIES", if way == Way::Event { COOKIES } else { 1 }),
         ]);
         if program == Program::Verify {
             sizes.extend(VERIFY_SIZES);
@@ -164,11 +179,11 @@ impl Loaded {
         let by_stack = Slots::new(table("BY_STACK")?, by_stack).map_err(internal)?;
         let by_map = Slots::new(table("BY_MAP")?, by_map).map_err(internal)?;
         let empty = if windowed {
-            Some(program::load(&object, Program::Empty, verbosity)?)
+            Some(program::load(&object, Program::Empty, way, verbosity)?)
         } else {
             None
         };
-        let program = program::load(&object, program, verbosity)?;
+        let program = program::load(&object, program, way, verbosity)?;
         // Maps of kinds that aya has no type for (constants) are kept alive by the program.
         let maps = maps
             .into_iter()
@@ -181,7 +196,32 @@ impl Loaded {
             by_site,
             by_stack,
             by_map,
+            way,
         })
+    }
+
+    /// How it is to be attached.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Tells the kernel side which probe is where, if it does not hear that at each trap.
+    ///
+    /// # Errors
+    /// The kernel does not take it.
+    pub fn place(&self, placed: &[Placed]) -> Result<(), Failure> {
+        if self.way == Way::Link {
+            return Ok(());
+        }
+        let Some(Map::HashMap(data)) = self.maps.get("COOKIES") else {
+            return Err(internal(Missing("COOKIES".to_owned())));
+        };
+        let (addresses, cookies): (Vec<_>, Vec<_>) = placed
+            .iter()
+            .map(|placed| (placed.address, placed.cookie))
+            .unzip();
+        bpf::update(data.fd().as_fd(), &addresses, &cookies).map_err(internal)
     }
 
     /// The program, to attach it.

@@ -8,6 +8,7 @@ use aya_obj::btf::BtfKind;
 use aya_obj::generated::{BPF_ALU64, BPF_CALL, BPF_JMP, BPF_K, BPF_MOV, bpf_func_id, bpf_insn};
 use map_probe_common::walk::WALK_STATE_BYTES;
 
+use super::attach::Way;
 use super::bpf::{self, Kind};
 use super::btf::{Linkage, Types};
 use super::load::Program;
@@ -24,12 +25,13 @@ const VERIFIER_LINES: usize = 6;
 pub(super) fn load(
     object: &aya_obj::Object,
     program: Program,
+    way: Way,
     verbosity: u8,
 ) -> Result<OwnedFd, Failure> {
-    let kind = if program.samples() {
-        Kind::PerfEvent
-    } else {
-        Kind::Uprobe
+    let kind = match way {
+        _ if program.samples() => Kind::PerfEvent,
+        Way::Link => Kind::UprobeMulti,
+        Way::Event => Kind::Uprobe,
     };
     let name = program.name();
     let missing = || internal(Missing(name.to_owned()));
@@ -125,7 +127,7 @@ fn refused_by_verifier(log: &[u8], verbosity: u8, error: io::Error) -> Failure {
         }
         return Failure::new(Status::NotPermitted, message)
             .caused_by(error)
-            .hint("Linux 6.6 or later is needed");
+            .hint("Linux 6.0 or later is needed, the first that has uprobe programs that may wait for memory");
     }
     Failure::new(
         Status::Internal,

@@ -4,6 +4,11 @@ use std::io;
 
 use crate::error::{Failure, Status};
 
+/// How all capabilities are given that it takes to watch any process: the first two are for the kernel side, the others for
+/// processes of other users, whose files in `/proc` are theirs alone.
+pub(super) const SETCAP: &str =
+    "setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep $(which map-probe)";
+
 /// A map could not be created: the first thing that an unprivileged user is refused.
 pub(super) fn not_created(error: aya::maps::MapError) -> Failure {
     match error {
@@ -25,9 +30,7 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
                      BPF may not read memory then; boot with lockdown=integrity or none"
                         .to_owned()
                 }
-                _ => "run it as root (sudo), or give it the capabilities: \
-                      setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep $(which map-probe)"
-                    .to_owned(),
+                _ => format!("run it as root (sudo), or give it the capabilities: {SETCAP}"),
             };
             Failure::new(Status::NotPermitted, message)
                 .caused_by(error)
@@ -46,7 +49,7 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
                 format!("this kernel ({kernel}) does not let map-probe {what}"),
             )
             .caused_by(error)
-            .hint("Linux 6.6 or later is needed, with CONFIG_BPF_EVENTS and CONFIG_UPROBES")
+            .hint("Linux 6.0 or later is needed, with CONFIG_BPF_EVENTS and CONFIG_UPROBE_EVENTS")
         }
         _ => Failure::new(Status::Internal, format!("cannot {what}"))
             .caused_by(error)
@@ -54,12 +57,30 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
     }
 }
 
+/// The kernel's file system of events cannot be used, which kernels without links of uprobes need.
+pub(super) fn no_tracefs(error: io::Error) -> Failure {
+    let message =
+        "map-probe may not define events of uprobes, which this kernel needs to attach probes";
+    let hint = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            "run it as root (sudo): only from Linux 6.6 on, which attaches probes without events, are a few capabilities enough"
+        }
+        _ => {
+            "use a kernel with CONFIG_UPROBE_EVENTS; in a container, mount tracefs: \
+             mount -t tracefs tracefs /sys/kernel/tracing"
+        }
+    };
+    Failure::new(Status::NotPermitted, message)
+        .caused_by(error)
+        .hint(hint)
+}
+
 /// Whether this kernel is older than the first that has what map-probe needs (distributions may have added it to an
 /// older one, so it only explains a refusal), and its release.
 pub(super) fn too_old() -> Option<String> {
     let name = nix::sys::utsname::uname().ok()?;
     let release = name.release().to_str()?;
-    is_older(release, (6, 6)).then(|| release.to_owned())
+    is_older(release, (6, 0)).then(|| release.to_owned())
 }
 
 /// Whether a release like `6.1.0-56-cloud-amd64` comes before a version.
@@ -93,14 +114,14 @@ mod tests {
     fn a_release_is_compared_by_its_first_two_numbers() {
         for (release, older) in [
             ("5.10.0-32-cloud-amd64", true),
-            ("6.1.0-56-cloud-amd64", true),
-            ("6.5.13", true),
-            ("6.6.0", false),
+            ("5.19.0-50-generic", true),
+            ("6.0.12", false),
+            ("6.1.0-56-cloud-amd64", false),
             ("6.12.117+deb12-cloud-amd64", false),
             ("7.3-cloud-amd64", false),
             ("unknown", false),
         ] {
-            assert_eq!(is_older(release, (6, 6)), older, "{release}");
+            assert_eq!(is_older(release, (6, 0)), older, "{release}");
         }
     }
 }

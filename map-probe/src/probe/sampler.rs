@@ -3,15 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::mem;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-
-use aya_obj::generated::{
-    PERF_EVENT_IOC_ENABLE, PERF_EVENT_IOC_SET_BPF, perf_event_attr, perf_sw_ids, perf_type_id,
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::load::Loaded;
-use super::refusal::{internal, not_permitted};
+use super::perf;
+use super::refusal::{SETCAP, internal, not_permitted};
 use crate::error::{Failure, Status};
 
 /// The most samples a second that the kernel allows (`kernel.perf_event_max_sample_rate`).
@@ -22,7 +18,6 @@ const ONLINE: &str = "/sys/devices/system/cpu/online";
 const USUAL_MAX_RATE: u32 = 100_000;
 /// More CPUs no Linux has (`CONFIG_NR_CPUS`).
 const MAX_CPUS: u32 = 8192;
-const CLOSE_ON_EXEC: libc::c_ulong = 8;
 
 /// Timers in place. Dropping it takes them away; no program runs any more then.
 #[derive(Debug)]
@@ -91,8 +86,7 @@ fn refused(error: io::Error, frequency: u32) -> Failure {
             Failure::new(Status::NotPermitted, "map-probe may not sample the CPUs")
                 .caused_by(error)
                 .hint(format!(
-                    "run it as root (sudo), or give it the capability CAP_PERFMON: setcap \
-                     cap_bpf,cap_perfmon,cap_sys_ptrace+ep $(which map-probe); {PARANOID} is {}",
+                    "run it as root (sudo), or give it the capability CAP_PERFMON: {SETCAP}; {PARANOID} is {}",
                     level.trim()
                 ))
         }
@@ -108,47 +102,10 @@ fn refused(error: io::Error, frequency: u32) -> Failure {
 
 /// A timer on one CPU, running.
 fn timer(loaded: &Loaded, cpu: u32, frequency: u32) -> io::Result<OwnedFd> {
-    // SAFETY: zeroes are valid for a C struct of integers.
-    let mut attr: perf_event_attr = unsafe { mem::zeroed() };
-    attr.type_ = perf_type_id::PERF_TYPE_SOFTWARE as u32;
-    attr.config = perf_sw_ids::PERF_COUNT_SW_CPU_CLOCK as u64;
-    attr.size = mem::size_of_val(&attr) as u32;
-    attr.__bindgen_anon_1.sample_freq = u64::from(frequency);
-    attr.set_freq(1);
-    attr.set_disabled(1);
-    attr.set_exclude_idle(1);
-    // SAFETY: `attr` is as large as it says; the result is a new descriptor or negative.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &raw const attr,
-            -1,
-            cpu.cast_signed(),
-            -1,
-            CLOSE_ON_EXEC,
-        )
-    };
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, and nobody else has it.
-    let timer = unsafe { OwnedFd::from_raw_fd(fd) };
-    control(
-        &timer,
-        PERF_EVENT_IOC_SET_BPF,
-        loaded.program.as_fd().as_raw_fd(),
-    )?;
-    control(&timer, PERF_EVENT_IOC_ENABLE, 0)?;
+    let timer = perf::timer(cpu, frequency)?;
+    perf::run(&timer, loaded.program.as_fd())?;
+    perf::enable(&timer)?;
     Ok(timer)
-}
-
-fn control(timer: &OwnedFd, request: u32, argument: i32) -> io::Result<()> {
-    // SAFETY: these requests take a number.
-    if unsafe { libc::ioctl(timer.as_raw_fd(), u64::from(request), argument) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 /// The CPUs of a list like `0-3,6`.

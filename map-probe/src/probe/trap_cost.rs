@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use map_probe_common::window::TRAP_KINDS;
 
-use super::attach::{Attached, Placed};
+use super::attach::{Placed, Probes, Way};
 use super::refusal::internal;
 use crate::error::Failure;
 
@@ -54,19 +54,22 @@ const PROBED: [extern "C" fn(); TRAP_KINDS] =
 ///
 /// # Errors
 /// Not permitted, or the kernel lacks something.
-pub fn calibrate(empty: BorrowedFd<'_>) -> Result<Calibration, Failure> {
+pub fn calibrate(way: Way, empty: BorrowedFd<'_>) -> Result<Calibration, Failure> {
     let without = time_all();
     let mut placed = Vec::new();
     for function in PROBED {
+        let address = function as usize as u64;
         placed.push(Placed {
-            offset: file_offset(function as usize as u64).map_err(internal)?,
+            offset: file_offset(address).map_err(internal)?,
+            address,
             cookie: 0,
         });
     }
-    let attached = Attached::new(empty, "/proc/self/exe", &placed, std::process::id())?;
+    let probes = Probes::new(way, empty, "/proc/self/exe", placed, std::process::id())?;
+    let attached = probes.attach()?;
     let with = time_all();
     // Detaching waits for the kernel; nobody has to wait with it.
-    std::thread::spawn(move || drop(attached));
+    std::thread::spawn(move || drop((attached, probes)));
     let mut cost = [0.0; TRAP_KINDS];
     for (cost, (with, without)) in cost.iter_mut().zip(with.into_iter().zip(without)) {
         *cost = (with - without).max(1.0);

@@ -5,12 +5,13 @@ use map_probe_common::layout::Field;
 use map_probe_common::verify::Cookie;
 
 use super::Session;
+use crate::cli::Assumptions;
 use crate::error::{Failure, Status};
 use crate::plan::returns::{self, Returns};
 use crate::plan::{Coverage, PlannedFunction};
-use crate::probe::{Attached, Placed, Program, Verified, read_verdicts};
+use crate::probe::{Attached, Program, Verified, read_verdicts};
 use crate::report::verify::{Difference, FunctionResult};
-use crate::target::{AssumedGo, Binary};
+use crate::target::Binary;
 use crate::wanted::Wanted;
 
 /// The most returns that are probed at once; programs built by Go's own toolchain have about 100.
@@ -103,11 +104,11 @@ impl Session {
     pub fn prepare_to_verify(
         pid: u32,
         verbosity: u8,
-        assumed: Option<AssumedGo>,
+        assumptions: Assumptions,
         lie: Option<Lie>,
     ) -> Result<Self, Failure> {
         let wanted = Wanted::default();
-        Self::prepare_with(pid, Program::Verify, verbosity, assumed, &wanted, lie)
+        Self::prepare_with(pid, Program::Verify, verbosity, assumptions, &wanted, lie)
     }
 
     /// Puts the probes in place, those at returns first: an operation that passes a site is then sure to be compared
@@ -118,10 +119,7 @@ impl Session {
     pub fn attach_to_verify(&self) -> Result<Attached, Failure> {
         let mut placed = Vec::new();
         for (address, cookie) in self.verifying.iter().flat_map(|v| &v.returns) {
-            placed.push(Placed {
-                offset: self.file_offset(*address)?,
-                cookie: cookie.0,
-            });
+            placed.push(self.place(*address, cookie.0)?);
         }
         let mut index = 0;
         for (function, planned) in (0..).zip(&self.planned) {
@@ -129,14 +127,11 @@ impl Session {
                 continue;
             };
             for site in sites {
-                placed.push(Placed {
-                    offset: self.file_offset(site.address)?,
-                    cookie: Cookie::site(index, function).0,
-                });
+                placed.push(self.place(site.address, Cookie::site(index, function).0)?);
                 index += 1;
             }
         }
-        self.attach_at(&placed)
+        self.attach_at(placed)
     }
 
     /// Map functions whose operations are walked and cannot be compared, each with the reason.

@@ -224,7 +224,9 @@ impl TargetError {
             Self::Denied { .. } if nix::unistd::geteuid().is_root() => {
                 "this root lacks CAP_SYS_PTRACE for it (a container, AppArmor or SELinux): run map-probe outside of that".into()
             }
-            Self::Denied { pid, .. } => format!("run it as root: sudo map-probe --pid {pid}"),
+            Self::Denied { pid, .. } => format!(
+                "run it as root: sudo map-probe --pid {pid}; of the capabilities, cap_sys_ptrace and cap_dac_read_search let it look into processes of others"
+            ),
             Self::Changed { .. } => "try again, or let map-probe start it: map-probe -- COMMAND".into(),
         })
     }
