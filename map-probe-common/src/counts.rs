@@ -3,6 +3,7 @@
 
 use crate::op::CELLS;
 use crate::shared::shared;
+use crate::slots::{Slot, SlotKey, SlotValue, mix};
 
 /// Depths from 1 to this one are counted in a type's [`Block`]; deeper ones under a [`DeepKey`].
 pub const NEAR_DEPTHS: usize = 16;
@@ -60,6 +61,18 @@ pub struct SiteKey {
 }
 shared!(SiteKey, 16, { caller: u64, block: u32, cell: u16, depth: u16 });
 
+impl SlotKey for SiteKey {
+    #[inline]
+    fn slot_hash(&self) -> u64 {
+        let kind = u64::from(self.block) << 32 | u64::from(self.cell) << 16 | u64::from(self.depth);
+        mix(self.caller, kind)
+    }
+}
+
+/// Operations of one call site or stack.
+pub type SiteSlot = Slot<SiteKey, u64>;
+const _: () = assert!(size_of::<SiteSlot>() == 32);
+
 /// Under which key operations on one map are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
@@ -71,6 +84,13 @@ pub struct MapKey {
 }
 shared!(MapKey, 24, { map: u64, site: SiteKey });
 
+impl SlotKey for MapKey {
+    #[inline]
+    fn slot_hash(&self) -> u64 {
+        mix(self.map, self.site.slot_hash())
+    }
+}
+
 /// Operations on one map, and what the last of them saw of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -79,10 +99,27 @@ pub struct MapCount {
     pub operations: u64,
     /// How full the map was.
     pub shape: Shape,
-    /// When: nanoseconds of the kernel's monotonic clock.
+    /// When: the kernel's jiffies, which say no more than what was later.
     pub time: u64,
 }
 shared!(MapCount, 40, { operations: u64, shape: Shape, time: u64 });
+
+impl SlotValue for MapCount {
+    #[inline]
+    fn last_used(&self) -> u64 {
+        self.time
+    }
+}
+
+/// Operations on one map.
+pub type MapSlot = Slot<MapKey, MapCount>;
+const _: () = assert!(size_of::<MapSlot>() == 72);
+
+/// Slots of the table of call sites, and of that of stacks: combinations of site, type, cell and depth.
+pub const SITE_SLOTS: u32 = 65_536;
+
+/// Slots of the table of maps: combinations of map, type, cell and depth.
+pub const MAP_SLOTS: u32 = 16_384;
 
 /// How full a map was as an operation started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,6 +19,7 @@ pub mod options;
 pub mod quality;
 pub mod sample;
 pub mod site;
+pub mod slots;
 pub mod verify;
 pub mod walk;
 pub mod window;

@@ -53,3 +53,19 @@ pub(crate) fn exchange(at: *mut u64, mut value: u64) -> u64 {
     }
     value
 }
+
+/// Puts `new` there if `old` is there, and says what was there.
+#[inline(always)]
+pub(crate) fn compare_exchange(at: *mut u64, old: u64, new: u64) -> u64 {
+    let mut seen = old;
+    // SAFETY: one atomic exchange; callers pass a pointer to a map's value.
+    unsafe {
+        asm!(
+            "r0 = cmpxchg_64({at} + 0, r0, {new})",
+            at = in(reg) at,
+            new = in(reg) new,
+            inout("r0") seen,
+        );
+    }
+    seen
+}

@@ -17,6 +17,7 @@ mod pending;
 mod places;
 mod sample;
 mod scratch;
+mod slots;
 mod stack;
 mod tables;
 mod types;

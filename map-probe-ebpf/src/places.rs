@@ -1,17 +1,16 @@
 //! Counts by call site, by stack and by map, beside the types, in bounded tables. What finds no room there is counted too.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use aya_ebpf::maps::HashMap;
+use aya_ebpf::helpers::generated::bpf_jiffies64;
+use aya_ebpf::maps::Array;
 use map_probe_common::counts::{
-    MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SiteKey,
+    MAP_SLOTS, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SITE_SLOTS, SiteKey, SiteSlot,
 };
 use map_probe_common::options::{MAPS, MAPS_BY_CALLER, SITES, STACKS};
 
 use crate::scratch::Scratch;
 use crate::tables::{BY_MAP, BY_SITE, BY_STACK};
 use crate::world::options;
-use crate::{atomic, count, stack};
+use crate::{atomic, count, slots, stack};
 
 /// Counts an operation that has been counted by type.
 #[inline(never)]
@@ -52,35 +51,23 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
 
 /// Whether there was room.
 #[inline(always)]
-fn in_table(table: &HashMap<SiteKey, u64>, key: &SiteKey) -> bool {
-    let known = table.get_ptr_mut(key).or_else(|| {
-        // Another CPU may have been first; then this does nothing.
-        let _ = table.insert(key, 0, u64::from(BPF_NOEXIST));
-        table.get_ptr_mut(key)
-    });
-    let Some(counter) = known else {
+fn in_table(table: &'static Array<SiteSlot>, key: &SiteKey) -> bool {
+    let Some(operations) = slots::find(table, SITE_SLOTS, key) else {
         return false;
     };
-    // SAFETY: the pointer is to a map's value; entries of this table are never removed.
-    atomic::increment(unsafe { &mut *counter });
+    atomic::increment(operations);
     true
 }
 
 /// Whether there was room.
 #[inline(always)]
 fn by_map(key: &MapKey, scratch: &Scratch) -> bool {
-    let known = BY_MAP.get_ptr_mut(key).or_else(|| {
-        let _ = BY_MAP.insert(key, MapCount::default(), u64::from(BPF_NOEXIST));
-        BY_MAP.get_ptr_mut(key)
-    });
-    let Some(count) = known else {
+    let Some(count) = slots::find(&BY_MAP, MAP_SLOTS, key) else {
         return false;
     };
-    // SAFETY: the pointer is to a map's value; it stays memory of the table when the entry is evicted.
-    let count = unsafe { &mut *count };
     atomic::increment(&mut count.operations);
     count.shape = scratch.shape;
-    // SAFETY: a helper without arguments.
-    count.time = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: a helper without arguments; the kernel puts a load in its place.
+    count.time = unsafe { bpf_jiffies64() };
     true
 }

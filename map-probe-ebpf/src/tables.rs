@@ -4,9 +4,9 @@
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use map_probe_common::Site;
-use map_probe_common::counts::{Block, DeepKey, MapCount, MapKey, SiteKey, Stack};
+use map_probe_common::counts::{Block, DeepKey, MapSlot, SiteSlot, Stack};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::sample::{FunctionSamples, MAX_RANGES, ProcessSamples, Sampled};
@@ -60,21 +60,22 @@ pub(crate) static COUNTS: PerCpuArray<Block> = PerCpuArray::with_max_entries(16,
 #[map]
 pub(crate) static DEEP: HashMap<DeepKey, u64> = HashMap::with_max_entries(16384, 0);
 
-/// Operations by call site, type, cell and depth. Written here, read by userspace.
+/// Operations by call site, type, cell and depth. Written here, read by userspace in its own memory.
 #[map]
-pub(crate) static BY_SITE: HashMap<SiteKey, u64> = HashMap::with_max_entries(1, 0);
+pub(crate) static BY_SITE: Array<SiteSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Operations by map, type, cell and depth: those of the maps that were used last. Written here, read by userspace.
+/// Operations by map, type, cell and depth: those of the maps that were used last. Written here, read by userspace
+/// in its own memory.
 #[map]
-pub(crate) static BY_MAP: LruHashMap<MapKey, MapCount> = LruHashMap::with_max_entries(1, 0);
+pub(crate) static BY_MAP: Array<MapSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Stacks met, by a number made of what is in them. Written here, read by userspace.
 #[map]
 pub(crate) static STACKS: HashMap<u64, Stack> = HashMap::with_max_entries(1, 0);
 
-/// Operations by stack, type, cell and depth. Written here, read by userspace.
+/// Operations by stack, type, cell and depth. Written here, read by userspace in its own memory.
 #[map]
-pub(crate) static BY_STACK: HashMap<SiteKey, u64> = HashMap::with_max_entries(1, 0);
+pub(crate) static BY_STACK: Array<SiteSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Types that are not wanted, by block: not 0. Written by userspace, as it learns their names.
 #[map]
@@ -103,6 +104,7 @@ pub(crate) static TALLY: Array<Tally> = Array::with_max_entries(1, BPF_F_MMAPABL
 /// Operations counted in windows, `LOG_RECORDS` per CPU: each a `Record`. Written here, read by userspace in its own memory.
 #[map]
 pub(crate) static LOG: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
 /// The process that is sampled. Written by userspace.
 #[map]
 pub(crate) static SAMPLED: Array<Sampled> = Array::with_max_entries(1, 0);

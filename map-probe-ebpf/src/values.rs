@@ -116,13 +116,20 @@ fn read_window(places: &mut [u64; PLACES], stack: u64, site: &Site, words: u8) -
         return Some(());
     }
     let window = stack.wrapping_add(u64::from(site.stack_offset));
-    let into = (&raw mut places[usize::from(Place::FIRST_STACK_WORD)]).cast();
+    // To the stack first: where the kernel is built to check what it copies to (`CONFIG_HARDENED_USERCOPY`), it
+    // knows its own stack at once, and looks for anything else.
+    let mut read = [0; STACK_WORDS];
     // Bounded for the verifier; the planner never asks for more. (As one 64-bit value: up to Linux 6.2 it does not know
     // that a copy of 32 bits has the same bound.)
     let mut bytes = opaque::number(usize::from(words) * 8);
     if bytes > STACK_WORDS * 8 {
         bytes = STACK_WORDS * 8;
     }
-    // SAFETY: that many bytes of `places` follow its first stack word.
-    unsafe { read_into(into, bytes as u32, window) }
+    // SAFETY: `read` has at least that many bytes.
+    unsafe { read_into(read.as_mut_ptr().cast(), bytes as u32, window) }?;
+    let window = places.iter_mut().skip(Place::FIRST_STACK_WORD.into());
+    for (place, word) in window.zip(read) {
+        *place = word;
+    }
+    Some(())
 }

@@ -64,14 +64,14 @@ extern "C" fn again(_index: u32, search: *mut c_void) -> i64 {
 #[inline(always)]
 pub(crate) unsafe fn read_into(into: *mut c_void, size: u32, address: u64) -> Option<()> {
     let from = address as *const c_void;
+    // May sleep, if the memory is not there yet, as the target itself would have to a moment later; and is cheaper than
+    // the other one. (In programs that run in an interrupt userspace has replaced this call by its failure.)
     // SAFETY: the helper checks `from`; `into` is the caller's promise.
-    if unsafe { bpf_probe_read_user(into, size, from) } == 0 {
+    if unsafe { bpf_copy_from_user(into, size, from) } == 0 {
         return Some(());
     }
-    // Not in memory yet: this may sleep, as the target itself would have to a moment later. (In programs that run in an
-    // interrupt userspace has replaced this call by its failure.)
     // SAFETY: as above.
-    if unsafe { bpf_copy_from_user(into, size, from) } == 0 {
+    if unsafe { bpf_probe_read_user(into, size, from) } == 0 {
         Some(())
     } else {
         None

@@ -4,12 +4,13 @@ use std::future::pending;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval_at, sleep};
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
 use crate::bench;
 use crate::budget::{Account, Told};
@@ -82,17 +83,19 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let first = tokio::time::Instant::from_std(start) + request.interval;
     let mut ticks = interval_at(first, request.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let end = until(request.duration);
-    tokio::pin!(end);
+    let mut end = pin!(until(start, request.duration));
     let mut target_ended = false;
     loop {
         tokio::select! {
+            // The end before the interval that ends with it: that is the last one then, and not one of no length.
+            biased;
             () = signals.any() => break,
             () = exit.happens() => {
                 target_ended = true;
                 break;
             }
             () = &mut end => break,
+            _ = ticks.tick() => {}
             () = log.flushed() => {
                 live.messages();
                 continue;
@@ -107,7 +110,6 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
                 Wish::GoOn => continue,
                 Wish::End => break,
             },
-            _ = ticks.tick() => {}
         }
         let reading = watching.read(&mut session)?;
         progress.target = session.info();
@@ -410,9 +412,9 @@ fn note_lowered(wanted: Option<Wanted>, rate: Option<Rate>) {
     }
 }
 
-pub(crate) async fn until(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => sleep(duration).await,
+pub(crate) async fn until(start: Instant, duration: Option<Duration>) {
+    match duration.and_then(|duration| start.checked_add(duration)) {
+        Some(end) => sleep_until(end.into()).await,
         None => pending().await,
     }
 }

@@ -54,7 +54,7 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
     if let Some(command) = &mut command {
         command.release()?;
     }
-    let end = run::until(Some(request.duration));
+    let end = run::until(start, Some(request.duration));
     tokio::pin!(end);
     loop {
         tokio::select! {

@@ -30,8 +30,8 @@ fn every_depth_in_the_log_is_the_oracles() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let log = directory.path().join("depths.hlog");
         let output = log.to_str().context("a path")?;
-        let mut target = Target::waiting(go, &["-n", "2000"])?;
-        let more = ["--output", output, "--interval", "50ms"];
+        let mut target = Target::waiting(go, &["-n", "300"])?;
+        let more = ["--output", output, "--interval", "20ms"];
         let logging = Profiler::attach(&target.pid(), "hlog", &more)?;
         // Another one beside it: both see every operation.
         let reporting = Profiler::attach(&target.pid(), "json", &[])?;

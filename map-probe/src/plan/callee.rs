@@ -170,7 +170,7 @@ impl Callee {
             Self::Identity
         } else if name == "runtime.typehash" {
             // Go 1.18..1.27 runtime/alg.go: says "func typehash(t *_type, p unsafe.Pointer, h uintptr) uintptr {"
-            // Go 1.18..1.27 runtime/alg.go: nilinterhash has "return c1 * typehash(t, a.data, h^c0)"
+            // Go 1.18..1.27 runtime/alg.go: nilinterhash has "typehash(t, a.data, h^c0)"
             Self::HashesPart
         } else if let Some((_, arguments)) = READ_ONLY.iter().find(|(listed, _)| *listed == name) {
             Self::Reads(*arguments)

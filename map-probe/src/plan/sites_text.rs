@@ -372,7 +372,10 @@ runtime.ef   not covered: no way
         let mut text = Vec::new();
         untested.write_text(&mut text).expect("a Vec takes all");
         let text = String::from_utf8_lossy(&text);
-        assert!(text.contains("covered\nuntested: no program"), "{text}");
+        assert!(
+            text.contains(&format!("covered\nuntested: {UNTESTED}")),
+            "{text}"
+        );
         let mut json = Vec::new();
         untested.write_json(&mut json).expect("a Vec takes all");
         let value: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use aya::maps::{Array, MapError, PerCpuArray};
 use map_probe_common::Site;
 use map_probe_common::counts::{
-    Block, FIRST_TYPE_BLOCK, MapCount, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, Shape,
-    SiteKey, Stack, UNKNOWN_TYPE_BLOCK,
+    Block, FIRST_TYPE_BLOCK, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, Shape, SiteKey,
+    Stack, UNKNOWN_TYPE_BLOCK,
 };
 use map_probe_common::op::of_cell;
 use map_probe_common::quality::CAUSES;
@@ -19,6 +19,7 @@ use super::kept::Kept;
 use super::load::Loaded;
 use super::maps::{About, Maps};
 use super::refusal::internal;
+use super::slots::Slots;
 use crate::budget::TypeNames;
 use crate::error::Failure;
 use crate::report::counts::{Counts, Frame, Frames, Name, Quality, Rows, SiteRows, TypeRows};
@@ -108,14 +109,14 @@ impl Counters {
     ) -> Result<Counts, Failure> {
         // By map and by site first: what is in these tables is in the types' by then.
         self.maps.begin();
-        loaded.read_all("BY_MAP", |key: MapKey, count: MapCount| {
-            self.maps.see(key, &count);
-        })?;
+        for (index, slot) in loaded.by_map.filled() {
+            self.maps.see(index, &slot);
+        }
         self.maps.end();
-        let sites = read_sites(loaded, "BY_SITE")?;
+        let sites = in_order(&loaded.by_site);
         let mut stacks = Vec::new();
         if self.wanted.stacks {
-            stacks = read_sites(loaded, "BY_STACK")?;
+            stacks = in_order(&loaded.by_stack);
             self.known.look_up_stacks(loaded, &stacks, names)?;
         }
         let types = read_types(loaded)?;
@@ -382,15 +383,12 @@ impl About for AboutMaps<'_> {
     }
 }
 
-fn read_sites(loaded: &Loaded, table: &str) -> Result<Vec<(SiteKey, u64)>, Failure> {
-    let mut sites: Vec<(SiteKey, u64)> = Vec::new();
-    loaded.read_all(table, |key: SiteKey, operations: u64| {
-        sites.push((key, operations));
-    })?;
-    // A table that is written to meanwhile may show an entry twice.
-    sites.sort_unstable();
-    sites.dedup_by_key(|(key, _)| *key);
-    Ok(sites)
+/// What is counted in the slots, by key: a key may have several.
+fn in_order(slots: &Slots<SiteKey, u64>) -> Vec<(SiteKey, u64)> {
+    let slots = slots.filled().map(|(_, slot)| (slot.key, slot.value));
+    let mut counts: Vec<_> = slots.collect();
+    counts.sort_unstable();
+    counts
 }
 
 /// The counts by type.

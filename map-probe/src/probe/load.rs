@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
-use map_probe_common::counts::{Block, FIRST_TYPE_BLOCK};
+use map_probe_common::counts::{
+    Block, FIRST_TYPE_BLOCK, MAP_SLOTS, MapCount, MapKey, SITE_SLOTS, SiteKey,
+};
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
 use map_probe_common::options::{MAPS, Options, SITES, STACKS};
 use map_probe_common::sample::Sampled;
@@ -14,7 +16,9 @@ use map_probe_common::window::LOG_RECORDS;
 use map_probe_common::{Layout, Site};
 
 use super::attach::{Placed, Way};
+use super::mapped::Mapped;
 use super::refusal::{Missing, internal, not_created};
+use super::slots::Slots;
 use super::{bpf, program};
 use crate::error::Failure;
 use crate::object::OBJECT;
@@ -23,11 +27,6 @@ use crate::object::OBJECT;
 /// differences that are shown.
 const VERIFY_SIZES: [(&str, usize); 3] =
     [("EXPECTED", 16384), ("VERDICTS", 64), ("DIFFERENCES", 8)];
-
-/// Combinations of call site, type, cell and depth that are counted; 80 bytes of kernel memory each.
-const SITE_COUNTS: usize = 65_536;
-/// Combinations of map, type, cell and depth that are counted, those used last; 130 bytes of kernel memory each.
-pub(super) const MAP_COUNTS: usize = 16_384;
 
 /// Probes that are known by their addresses only: sites, and returns when verifying.
 const COOKIES: usize = 1024;
@@ -95,6 +94,10 @@ pub struct Loaded {
     /// The one that does nothing, if there are windows: to measure what a trap costs.
     pub(super) empty: Option<OwnedFd>,
     pub(super) maps: HashMap<String, Map>,
+    /// Operations by call site, by stack, and by map.
+    pub(super) by_site: Slots<SiteKey, u64>,
+    pub(super) by_stack: Slots<SiteKey, u64>,
+    pub(super) by_map: Slots<MapKey, MapCount>,
     way: Way,
 }
 
@@ -127,6 +130,9 @@ impl Loaded {
             ]))
             .map_err(internal)?;
         let asked = |what| tables.options.count & what != 0;
+        let slots = |what, slots| if asked(what) { slots } else { 1 };
+        let (by_site, by_stack) = (slots(SITES, SITE_SLOTS), slots(STACKS, SITE_SLOTS));
+        let by_map = slots(MAPS, MAP_SLOTS);
         let blocks = FIRST_TYPE_BLOCK as usize + type_blocks(nr_cpus()?);
         let cpus = if windowed { nr_cpus()? } else { 1 };
         let mut sizes = HashMap::from([
@@ -135,11 +141,11 @@ impl Loaded {
             ("EQUAL_STEPS", steps.len()),
             ("EQUAL_PROGRAMS", programs.len()),
             ("COUNTS", blocks),
-            ("BY_SITE", if asked(SITES) { SITE_COUNTS } else { 1 }),
+            ("BY_SITE", by_site as usize),
             ("STACKS", if asked(STACKS) { STACKS_MET } else { 1 }),
-            ("BY_STACK", if asked(STACKS) { SITE_COUNTS } else { 1 }),
+            ("BY_STACK", by_stack as usize),
             ("UNWANTED", blocks),
-            ("BY_MAP", if asked(MAPS) { MAP_COUNTS } else { 1 }),
+            ("BY_MAP", by_map as usize),
             ("SITES", tables.sites.len().max(MAX_SITES as usize)),
             ("CODE", code.len().max(1)),
             ("COOKIES", if way == Way::Event { COOKIES } else { 1 }),
@@ -150,11 +156,13 @@ impl Loaded {
         let maps = create_maps(&mut object, &sizes)?;
         relocate(&mut object, &maps)?;
 
+        let table = |name: &str| {
+            let map = maps.get(name);
+            let map = map.ok_or_else(|| internal(Missing(name.to_owned())))?;
+            Ok::<_, Failure>(map.fd().as_fd())
+        };
         let fill = |name: &str, fill: &dyn Fn(BorrowedFd<'_>) -> io::Result<()>| {
-            let map = maps
-                .get(name)
-                .ok_or_else(|| internal(Missing(name.to_owned())))?;
-            fill(map.fd().as_fd()).map_err(internal)
+            fill(table(name)?).map_err(internal)
         };
         let (types, programs): (Vec<_>, Vec<_>) = programs.into_iter().unzip();
         fill("SITES", &|map| {
@@ -167,6 +175,9 @@ impl Loaded {
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
         fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
+        let by_site = Slots::new(table("BY_SITE")?, by_site).map_err(internal)?;
+        let by_stack = Slots::new(table("BY_STACK")?, by_stack).map_err(internal)?;
+        let by_map = Slots::new(table("BY_MAP")?, by_map).map_err(internal)?;
         let empty = if windowed {
             Some(program::load(&object, Program::Empty, way, verbosity)?)
         } else {
@@ -182,6 +193,9 @@ impl Loaded {
             program,
             empty,
             maps,
+            by_site,
+            by_stack,
+            by_map,
             way,
         })
     }
@@ -234,6 +248,14 @@ impl Loaded {
         bpf::update(data.fd().as_fd(), &[0_u32], &[process]).map_err(internal)
     }
 
+    /// Maps an array of the kernel side that has so many words.
+    pub(super) fn map(&self, name: &str, words: usize) -> Result<Mapped, Failure> {
+        let Some(Map::Array(data)) = self.maps.get(name) else {
+            return Err(internal(Missing(name.to_owned())));
+        };
+        Mapped::new(data.fd().as_fd(), words).map_err(internal)
+    }
+
     /// Reads a hash table of the kernel side.
     pub(super) fn read_all<K: aya::Pod + Default, V: aya::Pod + Default>(
         &self,
@@ -244,7 +266,7 @@ impl Loaded {
             .maps
             .get(name)
             .ok_or_else(|| internal(Missing(name.to_owned())))?;
-        let (Map::HashMap(data) | Map::LruHashMap(data)) = map else {
+        let Map::HashMap(data) = map else {
             return Err(internal(Missing(name.to_owned())));
         };
         bpf::read_all(data.fd().as_fd(), each).map_err(internal)

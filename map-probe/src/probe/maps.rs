@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use map_probe_common::counts::{MapCount, MapKey, Shape};
+use map_probe_common::counts::{MAP_SLOTS, MapCount, MapKey, MapSlot, Shape};
 use map_probe_common::op::of_cell;
+use map_probe_common::slots::FILLED;
 
-use super::load::MAP_COUNTS;
 use crate::report::counts::{Entry as _, List, MapRows, MapSize, Name, Rows, listed};
 
 /// Counts that are remembered, of all maps together.
-const REMEMBERED: usize = 2 * MAP_COUNTS;
+const REMEMBERED: usize = 2 * MAP_SLOTS as usize;
 
 /// Maps whose directory is read from the target in one reading.
 const ASKED: usize = 256;
@@ -23,13 +23,15 @@ const ASKED: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Maps {
     counts: HashMap<MapKey, Count>,
+    /// The slots of the kernel's table, as they were at the last reading.
+    slots: Vec<Held>,
     /// What is new in this reading.
     changes: Vec<(MapKey, MapCount)>,
     known: HashMap<MapOfType, Map>,
     list: List<MapRows>,
     /// All operations of the maps.
     named: Rows,
-    /// Whether counts may have been lost: the kernel's table was as good as full.
+    /// Whether counts may have been lost: a slot was given to another map, or something had to be forgotten.
     crowded: bool,
     /// Whether counts were forgotten in this reading.
     forgotten: bool,
@@ -42,10 +44,15 @@ type MapOfType = (u64, u32);
 /// All maps together that found no room.
 const OTHERS: MapOfType = (0, u32::MAX);
 
+/// What a slot had.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    state: u64,
+    operations: u64,
+}
+
 #[derive(Debug, Default)]
 struct Count {
-    /// As the kernel's table had it at the last reading.
-    last: u64,
     /// All operations.
     total: u64,
     /// The reading that last had it.
@@ -79,15 +86,25 @@ impl Maps {
         self.changes.clear();
     }
 
-    /// Takes in one count of the kernel's table.
-    pub(super) fn see(&mut self, key: MapKey, count: &MapCount) {
-        let known = self.counts.entry(key).or_default();
-        // A count that is smaller than before was dropped by the kernel, and begun anew.
-        let more = match count.operations.checked_sub(known.last) {
-            Some(more) => more,
-            None => count.operations,
+    /// Takes in one slot of the kernel's table.
+    pub(super) fn see(&mut self, index: usize, slot: &MapSlot) {
+        if self.slots.len() <= index {
+            self.slots.resize(index + 1, Held::default());
+        }
+        let count = &slot.value;
+        let held = &mut self.slots[index];
+        let more = if held.state == slot.state {
+            count.operations.saturating_sub(held.operations)
+        } else {
+            count.operations
         };
-        known.last = count.operations;
+        *held = Held {
+            state: slot.state,
+            operations: count.operations,
+        };
+        self.crowded |= slot.state != FILLED;
+        let key = slot.key;
+        let known = self.counts.entry(key).or_default();
         known.total = known.total.saturating_add(more);
         known.reading = self.readings;
         if more > 0 {
@@ -101,15 +118,12 @@ impl Maps {
 
     /// A reading is complete: forgets what there is no room for.
     pub(super) fn end(&mut self) {
-        let current = self.counts.values();
-        let current = current.filter(|count| count.reading == self.readings);
-        self.crowded |= current.count() > MAP_COUNTS / 2;
         if self.counts.len() <= REMEMBERED {
             return;
         }
         self.crowded = true;
         self.forgotten = true;
-        // The oldest first; those that the kernel still has cannot be forgotten: they would come back as new.
+        // The oldest first, and none that the kernel still has.
         let mut old: Vec<_> = self
             .counts
             .iter()
@@ -263,6 +277,7 @@ fn capacity_of(shape: &Shape) -> Option<u64> {
 mod tests {
     use super::*;
     use map_probe_common::counts::SiteKey;
+    use map_probe_common::slots::{GIVEN, Slot};
 
     fn key(map: u64, depth: u16) -> MapKey {
         let site = SiteKey {
@@ -285,10 +300,16 @@ mod tests {
         }
     }
 
-    fn reading(maps: &mut Maps, at: u64, counts: &[(MapKey, MapCount)]) {
+    /// The kernel's table has these counts, each in the slot after the other, given away so many times.
+    fn reading(maps: &mut Maps, at: u64, given: u64, counts: &[(MapKey, MapCount)]) {
         maps.begin();
-        for (key, count) in counts {
-            maps.see(*key, count);
+        for (index, (key, value)) in counts.iter().enumerate() {
+            let slot = Slot {
+                state: (given * GIVEN) | FILLED,
+                key: *key,
+                value: *value,
+            };
+            maps.see(index, &slot);
         }
         maps.end();
         maps.rows(Duration::from_secs(at), &Rows::default(), false, &mut All);
@@ -331,11 +352,13 @@ mod tests {
         reading(
             &mut maps,
             1,
+            0,
             &[(key(16, 1), count(5, 20, 7)), (key(16, 2), count(1, 18, 6))],
         );
         reading(
             &mut maps,
             2,
+            0,
             &[(key(16, 1), count(5, 20, 7)), (key(16, 2), count(2, 19, 9))],
         );
         let list = rows(&mut maps);
@@ -350,33 +373,47 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_the_kernel_dropped_and_began_anew_goes_on() {
+    fn a_map_that_lost_its_slot_and_got_it_again_goes_on() {
         let mut maps = Maps::default();
-        reading(&mut maps, 1, &[(key(16, 1), count(100, 1, 1))]);
-        reading(&mut maps, 2, &[]);
-        reading(&mut maps, 3, &[(key(16, 1), count(3, 1, 2))]);
-        assert_eq!(rows(&mut maps)[0].rows.total(), 103);
+        reading(&mut maps, 1, 0, &[(key(16, 1), count(100, 1, 1))]);
         assert!(!maps.crowded);
+        reading(&mut maps, 2, 2, &[(key(16, 1), count(103, 1, 2))]);
+        assert_eq!(rows(&mut maps)[0].rows.total(), 203);
+        assert!(maps.crowded);
+    }
+
+    #[test]
+    fn a_map_with_two_slots_of_one_kind_has_the_operations_of_both() {
+        let mut maps = Maps::default();
+        let twice = |first, second| {
+            [
+                (key(16, 1), count(first, 1, 1)),
+                (key(16, 1), count(second, 1, 1)),
+            ]
+        };
+        reading(&mut maps, 1, 0, &twice(10, 1));
+        reading(&mut maps, 2, 0, &twice(15, 1));
+        assert_eq!(rows(&mut maps)[0].rows.total(), 16);
     }
 
     #[test]
     fn what_the_kernel_no_longer_has_is_forgotten_once_there_is_too_much() {
         let mut maps = Maps::default();
         let some = |from: u64| -> Vec<_> {
-            (from..from + MAP_COUNTS as u64)
+            (from..from + u64::from(MAP_SLOTS))
                 .map(|map| (key(map, 1), count(1, 1, 1)))
                 .collect()
         };
         for round in 0..5 {
-            reading(&mut maps, round, &some(round * MAP_COUNTS as u64));
+            reading(&mut maps, round, round, &some(round * u64::from(MAP_SLOTS)));
             assert!(maps.counts.len() <= REMEMBERED);
             let all = maps.known.keys().filter(|map| **map != OTHERS);
             assert_eq!(all.count(), maps.counts.len());
         }
         assert!(maps.crowded);
-        let last = 4 * MAP_COUNTS as u64;
+        let last = 4 * u64::from(MAP_SLOTS);
         let rows = rows(&mut maps);
         let current = rows.iter().filter(|map| map.address >= Some(last));
-        assert_eq!(current.count(), MAP_COUNTS);
+        assert_eq!(current.count(), MAP_SLOTS as usize);
     }
 }

@@ -1,17 +1,12 @@
 //! The kernel side's memory for windows of time, mapped into ours: the gate, the tallies, the log.
 
 use std::collections::HashMap;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::ptr::NonNull;
-use std::slice;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use aya::maps::Map;
 use map_probe_common::window::{Gate, LOG_RECORDS, Record, TRAP_KINDS, Tally};
 
 use super::load::{Loaded, nr_cpus};
-use super::refusal::{Missing, internal};
+use super::mapped::Mapped;
 use crate::error::Failure;
 
 /// Words of a [`Tally`].
@@ -36,16 +31,10 @@ impl WindowMemory {
     /// The kernel side was not loaded for windows, or there is no memory.
     pub fn new(loaded: &Loaded) -> Result<Self, Failure> {
         let cpus = nr_cpus()?;
-        let mapped = |name: &str, words: usize| {
-            let Some(Map::Array(data)) = loaded.maps.get(name) else {
-                return Err(internal(Missing(name.to_owned())));
-            };
-            Mapped::new(data.fd().as_fd(), words).map_err(internal)
-        };
         Ok(Self {
-            gate: mapped("GATE", 1)?,
-            tallies: mapped("TALLY", cpus * TALLY_WORDS)?,
-            log: mapped("LOG", cpus * LOG_RECORDS as usize)?,
+            gate: loaded.map("GATE", 1)?,
+            tallies: loaded.map("TALLY", cpus * TALLY_WORDS)?,
+            log: loaded.map("LOG", cpus * LOG_RECORDS as usize)?,
             read: vec![0; cpus],
             number: 0,
             cpus,
@@ -128,53 +117,6 @@ impl WindowMemory {
 
 /// The place of [`Tally::first`] among its words.
 const FIRST: usize = 9;
-
-/// A BPF array mapped into our memory.
-#[derive(Debug)]
-struct Mapped {
-    start: NonNull<AtomicU64>,
-    words: usize,
-}
-
-// SAFETY: it is memory that only `Mapped` unmaps, and all access is atomic.
-unsafe impl Send for Mapped {}
-// SAFETY: as above.
-unsafe impl Sync for Mapped {}
-
-impl Mapped {
-    fn new(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
-        // SAFETY: a new mapping, of a map that is at least as large: the kernel checks.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                words * 8,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                map.as_raw_fd(),
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
-        Ok(Self { start, words })
-    }
-
-    fn words(&self) -> &[AtomicU64] {
-        // SAFETY: so many aligned words are mapped as long as `self` lives, and the kernel side writes them atomically.
-        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.words) }
-    }
-}
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and no reference to it outlives `self`.
-        unsafe {
-            libc::munmap(self.start.as_ptr().cast(), self.words * 8);
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -12,8 +12,6 @@ pub(crate) struct Data {
     pub(crate) interval: Report,
     /// The intervals since then.
     pub(crate) history: History,
-    /// How long an interval is; the last one of a run may be shorter.
-    pub(crate) interval_seconds: f64,
     /// The run up to the last reset; `None` if there was none.
     reset_at: Option<Box<Report>>,
     /// The whole run.
@@ -26,7 +24,6 @@ impl Data {
             whole: report.clone(),
             interval: report.clone(),
             history: History::default(),
-            interval_seconds: 0.0,
             reset_at: None,
             run: Box::new(report),
         }
@@ -34,9 +31,6 @@ impl Data {
 
     pub(super) fn add(&mut self, interval: Report, run: Report) {
         self.history.push(&interval);
-        if interval.seconds > self.interval_seconds * 0.9 {
-            self.interval_seconds = interval.seconds;
-        }
         self.interval = interval;
         self.whole = match &self.reset_at {
             None => run.clone(),
@@ -57,6 +51,12 @@ impl Data {
     pub(super) fn take_reset_back(&mut self) {
         self.reset_at = None;
         self.whole = (*self.run).clone();
+    }
+
+    /// How long an interval is on average: on a busy machine some are longer than others.
+    pub(crate) fn interval_seconds(&self) -> f64 {
+        let average = self.history.interval_seconds();
+        average.unwrap_or(self.interval.seconds)
     }
 
     /// The whole run, whatever was reset.

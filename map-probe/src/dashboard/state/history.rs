@@ -143,6 +143,13 @@ impl History {
         columns
     }
 
+    /// From one interval's end to the next on average; `None` of fewer than two.
+    pub(crate) fn interval_seconds(&self) -> Option<f64> {
+        let (first, last) = (self.moments.front()?, self.moments.back()?);
+        let steps = self.moments.len() - 1;
+        (steps > 0).then(|| (last.until_seconds - first.until_seconds) / steps as f64)
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.moments.len()
@@ -243,6 +250,18 @@ mod tests {
         windows.counts.estimates = Some(crate::report::model::Estimates::default());
         history.push(&windows);
         assert_eq!(strip(&history).ranges, None);
+    }
+
+    #[test]
+    fn the_length_of_intervals_is_their_average() {
+        let mut history = History::default();
+        assert_eq!(history.interval_seconds(), None);
+        for until in [1.0, 2.0, 5.0, 6.0, 7.0] {
+            let mut report = interval(1, 1);
+            report.until_seconds = until;
+            history.push(&report);
+        }
+        assert_eq!(history.interval_seconds(), Some(1.5));
     }
 
     #[test]

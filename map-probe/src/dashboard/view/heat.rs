@@ -123,7 +123,7 @@ fn level(strip: Option<&Strip>, (from, to): (u32, u32)) -> usize {
 /// When the first and the last column were.
 fn axis(state: &State, columns: usize, width: usize) -> Line<'static> {
     let data = state.data();
-    let seconds = (columns * state.zoom) as f64 * data.interval_seconds;
+    let seconds = (columns * state.zoom) as f64 * data.interval_seconds();
     let from = format!("{:.0} s before", seconds.max(0.0));
     let to = format!("at {:.1} s", data.interval.until_seconds);
     let shown = columns.clamp((from.len() + to.len() + 1).min(width), width.max(1));

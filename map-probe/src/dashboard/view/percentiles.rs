@@ -99,7 +99,7 @@ fn value(strip: &Strip, place: usize, look: Look) -> String {
 
 fn title(state: &State, look: Look) -> Line<'static> {
     let of = header::operations(state.choice.kind);
-    let seconds = length(state.data().interval_seconds * state.zoom as f64);
+    let seconds = length(state.data().interval_seconds() * state.zoom as f64);
     let highest = if state.zoom > 1 {
         ", the highest of it"
     } else {

@@ -249,6 +249,7 @@ fn where_only_windows_were_seen_quantiles_are_shown_with_their_intervals() {
     let mut report = sample::report();
     report.counts.estimates = Some(estimates());
     report.attached_seconds = 0.1;
+    report.until_seconds = 12.5;
     state.update(Event::Reports(Box::new((report.clone(), report))));
     expect_screen("overview-windows.txt", &screen_of(&state, (80, 24)));
     expect_screen("overview-windows-200x60.txt", &screen_of(&state, (200, 60)));

@@ -1,0 +1,70 @@
+//! Finds keys in tables of slots. Atomically, as several CPUs, and several threads of one CPU, do so at once.
+
+use aya_ebpf::maps::Array;
+use map_probe_common::slots::{
+    FILLED, FILLING, FREE, GIVEN, SLOTS_PROBED, STATUS, Slot, SlotKey, SlotValue, first_slot,
+};
+
+use crate::atomic;
+
+/// What is counted under `key`, in a table of `slots` slots, a power of two. `None` if there is no room for it.
+///
+/// A key can get two slots if it is new to two threads at once: userspace adds them up.
+#[inline(always)]
+pub(crate) fn find<K: SlotKey + 'static, V: SlotValue + 'static>(
+    table: &'static Array<Slot<K, V>>,
+    slots: u32,
+    key: &K,
+) -> Option<&'static mut V> {
+    let mask = slots - 1;
+    let first = first_slot(key.slot_hash(), mask);
+    let mut oldest = (first, u64::MAX);
+    for distance in 0..SLOTS_PROBED {
+        let index = first.wrapping_add(distance) & mask;
+        let slot = table.get_ptr_mut(index)?;
+        // SAFETY: the pointer is to a map's value; others write the state too, whole.
+        let state = unsafe { (&raw const (*slot).state).read_volatile() };
+        if state & STATUS == FILLED {
+            // SAFETY: as above. A key does not change while its slot is filled.
+            let (has, used) = unsafe { (&(*slot).key, (*slot).value.last_used()) };
+            if has == key {
+                // SAFETY: as above.
+                return Some(unsafe { &mut (*slot).value });
+            }
+            if used < oldest.1 {
+                oldest = (index, used);
+            }
+        } else if state == FREE && give(slot, state, state, key) {
+            // SAFETY: as above.
+            return Some(unsafe { &mut (*slot).value });
+        }
+    }
+    if oldest.1 == u64::MAX {
+        return None;
+    }
+    let slot = table.get_ptr_mut(oldest.0)?;
+    // SAFETY: as above.
+    let state = unsafe { (&raw const (*slot).state).read_volatile() };
+    if state & STATUS == FILLED && give(slot, state, state.wrapping_add(GIVEN), key) {
+        // SAFETY: as above.
+        return Some(unsafe { &mut (*slot).value });
+    }
+    None
+}
+
+/// Gives the slot to `key`, with a state like `after`, if its state still is `before`.
+#[inline(always)]
+fn give<K: SlotKey, V: SlotValue>(slot: *mut Slot<K, V>, before: u64, after: u64, key: &K) -> bool {
+    let after = after & !STATUS;
+    // SAFETY: the pointer is to a map's value; who has changed the state to this one has the slot to himself. x86 shows
+    // stores in their order to others (Intel's manual, volume 3, "Memory Ordering").
+    unsafe {
+        if atomic::compare_exchange(&raw mut (*slot).state, before, after | FILLING) != before {
+            return false;
+        }
+        (&raw mut (*slot).key).write_volatile(*key);
+        (&raw mut (*slot).value).write_volatile(V::default());
+        (&raw mut (*slot).state).write_volatile(after | FILLED);
+    }
+    true
+}

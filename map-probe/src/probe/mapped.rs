@@ -1,0 +1,54 @@
+//! Arrays of the kernel side in our own memory: read and written without a system call.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::atomic::AtomicU64;
+
+/// A BPF array mapped into our memory.
+#[derive(Debug)]
+pub(super) struct Mapped {
+    start: NonNull<AtomicU64>,
+    words: usize,
+}
+
+// SAFETY: it is memory that only `Mapped` unmaps, and all access is atomic.
+unsafe impl Send for Mapped {}
+// SAFETY: as above.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    pub(super) fn new(map: BorrowedFd<'_>, words: usize) -> io::Result<Self> {
+        // SAFETY: a new mapping, of a map that is at least as large: the kernel checks.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                words * 8,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                map.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
+        Ok(Self { start, words })
+    }
+
+    pub(super) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: so many aligned words are mapped as long as `self` lives, and the kernel side writes them atomically.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no reference to it outlives `self`.
+        unsafe {
+            libc::munmap(self.start.as_ptr().cast(), self.words * 8);
+        }
+    }
+}
