@@ -99,7 +99,7 @@ pub struct MapCount {
     pub operations: u64,
     /// How full the map was.
     pub shape: Shape,
-    /// When: the kernel's jiffies, which say no more than what was later.
+    /// When: nanoseconds of the kernel's monotonic clock.
     pub time: u64,
 }
 shared!(MapCount, 40, { operations: u64, shape: Shape, time: u64 });

@@ -1,6 +1,6 @@
 //! Counts by call site, by stack and by map, beside the types, in bounded tables. What finds no room there is counted too.
 
-use aya_ebpf::helpers::generated::bpf_jiffies64;
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::maps::Array;
 use map_probe_common::counts::{
     MAP_SLOTS, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SITE_SLOTS, SiteKey, SiteSlot,
@@ -67,7 +67,8 @@ fn by_map(key: &MapKey, scratch: &Scratch) -> bool {
     };
     atomic::increment(&mut count.operations);
     count.shape = scratch.shape;
-    // SAFETY: a helper without arguments; the kernel puts a load in its place.
-    count.time = unsafe { bpf_jiffies64() };
+    // Exactly: of the kinds of operations on a map, the one that was last says how full it is.
+    // SAFETY: a helper without arguments.
+    count.time = unsafe { bpf_ktime_get_ns() };
     true
 }

@@ -202,7 +202,7 @@ fn samples_are_chosen_by_type_and_written_as_csv() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let mut target = Target::waiting(Go::V1_27, &["-n", "300"])?;
+    let mut target = Target::waiting(Go::V1_27, &["-n", "3000"])?;
     let sampled = ["--mode", "sample", "--frequency", "1999"];
     let typ = "map[uint64]*";
     let chosen = [&sampled[..], &["--type", typ]].concat();
