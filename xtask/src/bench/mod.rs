@@ -16,6 +16,7 @@ mod table;
 mod target;
 mod terraform;
 mod trace;
+mod who;
 
 use crate::process::{run as run_command, say};
 use crate::{privilege, tools, workspace};
@@ -29,8 +30,9 @@ use table::Row;
 type Bench = fn(rounds: u32) -> Result<Vec<Row>>;
 
 /// All measurements, in the order of the table.
-const BENCHES: [(&str, Bench); 7] = [
+const BENCHES: [(&str, Bench); 8] = [
     ("trace", trace::rows),
+    ("who", who::rows),
     ("bpftrace", bpftrace::rows),
     ("budget", budget::rows),
     ("sample", sample::rows),
@@ -42,7 +44,7 @@ const BENCHES: [(&str, Bench); 7] = [
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rows to measure: trace, bpftrace, budget, sample, attach, start, profiler [default: all].
+    /// Rows to measure: trace, who, bpftrace, budget, sample, attach, start, profiler [default: all].
     #[arg(value_name = "NAME", value_parser = BENCHES.map(|(name, _)| name))]
     names: Vec<String>,
 

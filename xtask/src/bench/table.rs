@@ -86,8 +86,9 @@ impl Row {
             _ if self.is_missing() => "NONE",
             (Some(_), ..) if self.is_over() => "OVER",
             (Some(_), Some(aim), Some(median)) if median > aim => "ok, above aim",
-            (Some(_), ..) => "ok",
-            (None, ..) => "",
+            (None, Some(aim), Some(median)) if median > aim => "above aim",
+            (Some(_), ..) | (None, Some(_), _) => "ok",
+            (None, None, _) => "",
         }
     }
 
@@ -107,7 +108,8 @@ impl Row {
         let limit = match (self.limit, self.aim) {
             (Some(limit), Some(aim)) => format!("{limit} (aim {aim})"),
             (Some(limit), None) => limit.to_string(),
-            (None, _) => "printed".to_owned(),
+            (None, Some(aim)) => format!("(aim {aim})"),
+            (None, None) => "printed".to_owned(),
         };
         let line = format!(
             "{name:<WIDE$} {cells} {unit:<2} {limit:>14}  {}",
