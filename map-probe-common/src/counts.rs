@@ -61,11 +61,31 @@ pub struct SiteKey {
 }
 shared!(SiteKey, 16, { caller: u64, block: u32, cell: u16, depth: u16 });
 
+impl SiteKey {
+    /// The key of a caller and a [`SiteKey::kind`].
+    #[inline]
+    #[must_use]
+    pub fn new(caller: u64, kind: u64) -> Self {
+        Self {
+            caller,
+            block: (kind >> 32) as u32,
+            cell: (kind >> 16) as u16,
+            depth: kind as u16,
+        }
+    }
+
+    /// All of it but the caller, as one number.
+    #[inline]
+    #[must_use]
+    pub fn kind(&self) -> u64 {
+        u64::from(self.block) << 32 | u64::from(self.cell) << 16 | u64::from(self.depth)
+    }
+}
+
 impl SlotKey for SiteKey {
     #[inline]
     fn slot_hash(&self) -> u64 {
-        let kind = u64::from(self.block) << 32 | u64::from(self.cell) << 16 | u64::from(self.depth);
-        mix(self.caller, kind)
+        mix(self.caller, self.kind())
     }
 }
 

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::maps::Array;
 use map_probe_common::counts::{
-    MAP_SLOTS, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SITE_SLOTS, SiteKey, SiteSlot,
+    MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SiteKey, SiteSlot,
 };
 use map_probe_common::options::{MAPS, MAPS_BY_CALLER, SITES, STACKS};
 
@@ -25,7 +25,8 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
         cell: cell as u16,
         depth: depth as u16,
     };
-    if options().count & SITES != 0 && !in_table(&BY_SITE, &key) {
+    if options().count & SITES != 0 && !in_slot(&BY_SITE, slots::site_slot(key.caller, key.kind()))
+    {
         count::in_cell(NO_SITE_BLOCK, cell as usize, depth);
     }
     if options().count & STACKS != 0 {
@@ -33,7 +34,7 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
             caller: stack::number(frame, &mut scratch.callers),
             ..key
         };
-        if stack.caller == 0 || !in_table(&BY_STACK, &stack) {
+        if stack.caller == 0 || !in_slot(&BY_STACK, slots::stack_slot(stack.caller, stack.kind())) {
             count::in_cell(NO_STACK_BLOCK, cell as usize, depth);
         }
     }
@@ -49,22 +50,26 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
     0
 }
 
-/// Whether there was room.
+/// Counts in a slot of a table of call sites or stacks; whether there is such a slot.
 #[inline(always)]
-fn in_table(table: &'static Array<SiteSlot>, key: &SiteKey) -> bool {
-    let Some(operations) = slots::find(table, SITE_SLOTS, key) else {
+fn in_slot(table: &'static Array<SiteSlot>, slot: u32) -> bool {
+    let Some(slot) = table.get_ptr_mut(slot) else {
         return false;
     };
-    atomic::increment(operations);
+    // SAFETY: the pointer is to a map's value; slots of these tables are never given away.
+    atomic::increment(unsafe { &mut (*slot).value });
     true
 }
 
 /// Whether there was room.
 #[inline(always)]
 fn by_map(key: &MapKey, scratch: &Scratch) -> bool {
-    let Some(count) = slots::find(&BY_MAP, MAP_SLOTS, key) else {
+    let slot = slots::map_slot(key.map, key.site.caller, key.site.kind());
+    let Some(slot) = BY_MAP.get_ptr_mut(slot) else {
         return false;
     };
+    // SAFETY: the pointer is to a map's value, which stays that when the slot is given to another map.
+    let count = unsafe { &mut (*slot).value };
     atomic::increment(&mut count.operations);
     count.shape = scratch.shape;
     // Exactly: of the kinds of operations on a map, the one that was last says how full it is.

@@ -1,55 +1,84 @@
 //! Finds keys in tables of slots. Atomically, as several CPUs, and several threads of one CPU, do so at once.
 
 use aya_ebpf::maps::Array;
+use map_probe_common::counts::{MAP_SLOTS, MapKey, SITE_SLOTS, SiteKey};
 use map_probe_common::slots::{
     FILLED, FILLING, FREE, GIVEN, SLOTS_PROBED, STATUS, Slot, SlotKey, SlotValue, first_slot,
 };
 
 use crate::atomic;
+use crate::tables::{BY_MAP, BY_SITE, BY_STACK};
 
-/// What is counted under `key`, in a table of `slots` slots, a power of two. `None` if there is no room for it.
+/// What is said if there is no room for the key: no table has such a slot.
+const NONE: u32 = u32::MAX;
+
+// Global functions in the verifier's sense, which it checks once by themselves: inlined, all paths through their loops
+// would be followed for all that was before, which takes it half a second.
+
+/// The slot of [`BY_SITE`] for this key.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn site_slot(caller: u64, kind: u64) -> u32 {
+    index(&BY_SITE, SITE_SLOTS, &SiteKey::new(caller, kind))
+}
+
+/// The slot of [`BY_STACK`] for this key.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn stack_slot(stack: u64, kind: u64) -> u32 {
+    index(&BY_STACK, SITE_SLOTS, &SiteKey::new(stack, kind))
+}
+
+/// The slot of [`BY_MAP`] for this key.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn map_slot(map: u64, caller: u64, kind: u64) -> u32 {
+    let site = SiteKey::new(caller, kind);
+    index(&BY_MAP, MAP_SLOTS, &MapKey { map, site })
+}
+
+/// The slot for `key`, in a table of `slots` slots, a power of two.
 ///
 /// A key can get two slots if it is new to two threads at once: userspace adds them up.
 #[inline(always)]
-pub(crate) fn find<K: SlotKey + 'static, V: SlotValue + 'static>(
+fn index<K: SlotKey + 'static, V: SlotValue + 'static>(
     table: &'static Array<Slot<K, V>>,
     slots: u32,
     key: &K,
-) -> Option<&'static mut V> {
+) -> u32 {
     let mask = slots - 1;
     let first = first_slot(key.slot_hash(), mask);
     let mut oldest = (first, u64::MAX);
     for distance in 0..SLOTS_PROBED {
         let index = first.wrapping_add(distance) & mask;
-        let slot = table.get_ptr_mut(index)?;
+        let Some(slot) = table.get_ptr_mut(index) else {
+            return NONE;
+        };
         // SAFETY: the pointer is to a map's value; others write the state too, whole.
         let state = unsafe { (&raw const (*slot).state).read_volatile() };
         if state & STATUS == FILLED {
             // SAFETY: as above. A key does not change while its slot is filled.
             let (has, used) = unsafe { (&(*slot).key, (*slot).value.last_used()) };
             if has == key {
-                // SAFETY: as above.
-                return Some(unsafe { &mut (*slot).value });
+                return index;
             }
             if used < oldest.1 {
                 oldest = (index, used);
             }
         } else if state == FREE && give(slot, state, state, key) {
-            // SAFETY: as above.
-            return Some(unsafe { &mut (*slot).value });
+            return index;
         }
     }
-    if oldest.1 == u64::MAX {
-        return None;
-    }
-    let slot = table.get_ptr_mut(oldest.0)?;
-    // SAFETY: as above.
-    let state = unsafe { (&raw const (*slot).state).read_volatile() };
-    if state & STATUS == FILLED && give(slot, state, state.wrapping_add(GIVEN), key) {
+    if oldest.1 != u64::MAX
+        && let Some(slot) = table.get_ptr_mut(oldest.0)
+    {
         // SAFETY: as above.
-        return Some(unsafe { &mut (*slot).value });
+        let state = unsafe { (&raw const (*slot).state).read_volatile() };
+        if state & STATUS == FILLED && give(slot, state, state.wrapping_add(GIVEN), key) {
+            return oldest.0;
+        }
     }
-    None
+    NONE
 }
 
 /// Gives the slot to `key`, with a state like `after`, if its state still is `before`.

@@ -85,21 +85,30 @@ fn describe_functions(object: &aya_obj::Object, function: &mut aya_obj::Function
         let btf = object.btf.as_ref()?;
         btf.id_by_type_name_kind(name, BtfKind::Func).ok()
     };
-    let (walk_step, claim_place) = (id("walk_step"), id("claim_place"));
     let mut types = Types::default();
     let nothing = types.function_type(&[], 0);
     let number = types.int("u32", 4);
+    let word = types.int("u64", 8);
     let walk = types.structure("walk", WALK_STATE_BYTES as u32);
     let walk = types.pointer(walk);
-    let step = types.function_type(&[("walk", walk)], number);
-    let claim = types.function_type(&[], number);
+    let key = [("caller", word), ("kind", word)];
+    let map_key = [("map", word), ("caller", word), ("kind", word)];
+    let globals = [
+        ("walk_step", &[("walk", walk)][..]),
+        ("claim_place", &[]),
+        ("site_slot", &key),
+        ("stack_slot", &key),
+        ("map_slot", &map_key),
+    ];
+    let globals = globals.map(|(name, parameters)| {
+        let typ = types.function_type(parameters, number);
+        (id(name), name, typ)
+    });
     for (index, info) in function.func_info.func_info.iter_mut().enumerate() {
-        info.type_id = if Some(info.type_id) == walk_step {
-            types.function("walk_step", step, Linkage::Global)
-        } else if Some(info.type_id) == claim_place {
-            types.function("claim_place", claim, Linkage::Global)
-        } else {
-            types.function(&format!("map_probe_{index}"), nothing, Linkage::Static)
+        let global = globals.iter().find(|(id, ..)| *id == Some(info.type_id));
+        info.type_id = match global {
+            Some((_, name, typ)) => types.function(name, *typ, Linkage::Global),
+            None => types.function(&format!("map_probe_{index}"), nothing, Linkage::Static),
         };
     }
     types.to_bytes()
