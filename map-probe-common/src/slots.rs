@@ -49,7 +49,8 @@ impl SlotValue for u64 {
 
 /// Two numbers as one, of which the upper half is as good as random.
 #[inline]
-pub(crate) fn mix(first: u64, second: u64) -> u64 {
+#[must_use]
+pub fn mix(first: u64, second: u64) -> u64 {
     // An odd number without a pattern: 2^64 over the golden ratio.
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mixed = (first ^ second.wrapping_mul(ODD)).wrapping_mul(ODD);

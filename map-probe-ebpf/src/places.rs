@@ -2,9 +2,7 @@
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::maps::Array;
-use map_probe_common::counts::{
-    MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SiteKey, SiteSlot,
-};
+use map_probe_common::counts::{NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, SiteKey, SiteSlot};
 use map_probe_common::options::{MAPS, MAPS_BY_CALLER, SITES, STACKS};
 
 use crate::scratch::Scratch;
@@ -42,8 +40,7 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
         if options().count & MAPS_BY_CALLER == 0 {
             key.caller = 0;
         }
-        let key = MapKey { map, site: key };
-        if !by_map(&key, scratch) {
+        if !by_map(map, &key, scratch) {
             count::in_cell(NO_MAP_BLOCK, cell as usize, depth);
         }
     }
@@ -63,8 +60,8 @@ fn in_slot(table: &'static Array<SiteSlot>, slot: u32) -> bool {
 
 /// Whether there was room.
 #[inline(always)]
-fn by_map(key: &MapKey, scratch: &Scratch) -> bool {
-    let slot = slots::map_slot(key.map, key.site.caller, key.site.kind());
+fn by_map(map: u64, key: &SiteKey, scratch: &Scratch) -> bool {
+    let slot = slots::map_slot(map, key.caller, key.kind());
     let Some(slot) = BY_MAP.get_ptr_mut(slot) else {
         return false;
     };

@@ -62,7 +62,8 @@ fn index<K: SlotKey + 'static, V: SlotValue + 'static>(
             if has == key {
                 return index;
             }
-            if used < oldest.1 {
+            // 0: it was given to somebody just now, who is about to count in it.
+            if used != 0 && used < oldest.1 {
                 oldest = (index, used);
             }
         } else if state == FREE && give(slot, state, state, key) {

@@ -8,6 +8,7 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_loop;
 use map_probe_common::counts::{STACK_FRAMES, Stack};
+use map_probe_common::slots::mix;
 use map_probe_common::walk::World as _;
 
 use crate::opaque;
@@ -43,8 +44,7 @@ extern "C" fn frame(_index: u32, callers: *mut c_void) -> i64 {
     }
     callers.stack.callers[index] = address;
     callers.count += 1;
-    let number = (callers.number ^ address).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    callers.number = number ^ (number >> 29);
+    callers.number = mix(callers.number, address);
     // Callers lie higher on the stack; the first of a goroutine has none.
     callers.frame = if next > callers.frame { next } else { 0 };
     0

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::go::{Go, SHAPES};
 use crate::oracle::Truth;
-use crate::profiler::{self, Profiler};
+use crate::profiler::{self, Ended, Profiler};
 use crate::report::Report;
 use crate::target::Target;
 
@@ -113,10 +113,19 @@ pub fn process(
 ///
 /// One of both fails.
 pub fn work(target: &mut Target, profiler: Profiler) -> Result<Report> {
+    Report::parse(&work_to_the_end(target, profiler)?.stdout)
+}
+
+/// The same, whatever was asked for: how the profiler ended.
+///
+/// # Errors
+///
+/// One of both fails.
+pub fn work_to_the_end(target: &mut Target, profiler: Profiler) -> Result<Ended> {
     target.begin()?;
     target.wait_done()?;
     profiler.interrupt()?;
-    Report::parse(&profiler.finish()?.success()?.stdout)
+    profiler.finish()?.success()
 }
 
 /// The options that programs of this toolchain need.

@@ -252,6 +252,26 @@ fn bucket_at(histogram: &Histogram, place: f64) -> (u64, u64) {
     found
 }
 
+/// The addresses of all sites in what `map-probe sites --format json` says.
+///
+/// # Errors
+///
+/// It is not that.
+pub fn site_addresses(plan: &str) -> Result<Vec<u64>> {
+    let plan: Value = serde_json::from_str(plan)?;
+    let functions = plan["functions"].as_array().context("no functions")?;
+    let sites = functions
+        .iter()
+        .filter_map(|function| function["sites"].as_array());
+    sites
+        .flatten()
+        .map(|site| {
+            let address = site["address"].as_str().context("no address")?;
+            Ok(u64::from_str_radix(address.trim_start_matches("0x"), 16)?)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

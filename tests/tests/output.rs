@@ -1,6 +1,7 @@
 //! What map-probe prints, and where.
 
 use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::exact;
 use map_probe_tests::go::{self, Go, Variant};
 use map_probe_tests::kernel;
 use map_probe_tests::oracle::Truth;
@@ -16,10 +17,7 @@ fn ndjson_intervals_add_up_to_the_final_document() -> Result<()> {
     let mut target = Target::waiting(Go::V1_27, &[])?;
     let pid = target.pid();
     let profiler = Profiler::attach(&pid, "ndjson", &["--interval", "200ms"])?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let ended = profiler.finish()?.success()?;
+    let ended = exact::work_to_the_end(&mut target, profiler)?;
     let truth = target.finish()?;
 
     let reports = ended
@@ -56,10 +54,7 @@ fn a_report_names_its_target_and_its_window() -> Result<()> {
     let mut target = Target::waiting(Go::V1_27, &["-workload", "direct"])?;
     let pid = target.pid();
     let profiler = Profiler::attach(&pid, "json", &[])?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let json = Report::parse(&profiler.finish()?.success()?.stdout)?.json;
+    let json = exact::work(&mut target, profiler)?.json;
     ensure!(
         json["target"]["pid"].as_u64() == pid.parse().ok(),
         "{}",
@@ -136,10 +131,7 @@ fn text_says_how_often_and_how_deep() -> Result<()> {
     }
     let mut target = Target::waiting(Go::V1_27, &["-workload", "collide"])?;
     let profiler = Profiler::attach(&target.pid(), "text", &[])?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let ended = profiler.finish()?.success()?;
+    let ended = exact::work_to_the_end(&mut target, profiler)?;
     target.finish()?;
     let text = ended.stdout.to_lowercase();
     for word in [

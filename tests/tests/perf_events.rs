@@ -13,7 +13,7 @@ use map_probe_tests::go::{self, Go, Variant};
 use map_probe_tests::kernel;
 use map_probe_tests::oracle::Truth;
 use map_probe_tests::profiler::{self, Profiler};
-use map_probe_tests::report::Report;
+use map_probe_tests::report::{self, Report};
 use map_probe_tests::target::Target;
 
 const BY_EVENTS: &str = "--no-uprobe-links";
@@ -213,18 +213,7 @@ fn a_killed_profiler_leaves_no_probe_and_its_event_goes_with_the_next() -> Resul
 fn site_addresses(binary: &Path) -> Result<Vec<u64>> {
     let binary = binary.to_str().context("a path")?;
     let plan = profiler::run(&["sites", "--format", "json", binary])?.success()?;
-    let plan: serde_json::Value = serde_json::from_str(&plan.stdout)?;
-    let functions = plan["functions"].as_array().context("functions")?;
-    let sites = functions
-        .iter()
-        .filter_map(|function| function["sites"].as_array());
-    sites
-        .flatten()
-        .map(|site| {
-            let address = site["address"].as_str().context("an address")?;
-            Ok(u64::from_str_radix(address.trim_start_matches("0x"), 16)?)
-        })
-        .collect()
+    report::site_addresses(&plan.stdout)
 }
 
 fn wait_until(is_so: impl Fn() -> Result<bool>) -> Result<()> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::exact;
 use map_probe_tests::go::Go;
 use map_probe_tests::kernel;
 use map_probe_tests::pprof::{self, Line, Sample};
@@ -24,10 +25,7 @@ fn record(go: Go, profile: &Path, json: &Path, more: &[&str]) -> Result<Report> 
     arguments.extend(more);
     let mut profiler = Profiler::start(&arguments)?;
     profiler.wait_attached()?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let ended = profiler.finish()?.success()?;
+    let ended = exact::work_to_the_end(&mut target, profiler)?;
     ensure!(
         ended.stdout.is_empty(),
         "standard output has {:?}",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use map_probe_tests::exact;
 use map_probe_tests::go::{self, Go, Variant};
 use map_probe_tests::kernel;
 use map_probe_tests::pprof;
@@ -48,10 +49,7 @@ fn samples_agree(go: Go, variant: Variant) -> Result<()> {
     let mut target = Target::start(&binary, &["-shares", "4s"])?;
     let more = ["--mode", "sample", "--frequency", "1999"];
     let profiler = Profiler::attach(&target.pid(), "json", &more)?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let report = Report::parse(&profiler.finish()?.success()?.stdout)?;
+    let report = exact::work(&mut target, profiler)?;
     let truth = parse(&target.last_line()?)?;
 
     ensure!(report.json["window"]["mode"] == "sample", "not sampled");
@@ -136,10 +134,7 @@ fn a_target_that_is_sampled_counts_what_it_would_have_counted() -> Result<()> {
     let mut target = Target::waiting(Go::V1_27, &["-n", "300"])?;
     let more = ["--mode", "sample", "--frequency", "9999"];
     let profiler = Profiler::attach(&target.pid(), "json", &more)?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    let report = Report::parse(&profiler.finish()?.success()?.stdout)?;
+    let report = exact::work(&mut target, profiler)?;
     // The oracle compares every operation's outcome with its own account, and gives up on any mismatch.
     target.finish()?;
     ensure!(report.number("samples/walked")? > 0, "nothing was walked");
@@ -173,10 +168,7 @@ fn a_profile_of_samples_has_those_of_the_report_and_their_time() -> Result<()> {
         report.context("a path")?,
     ])?;
     profiler.wait_attached()?;
-    target.begin()?;
-    target.wait_done()?;
-    profiler.interrupt()?;
-    profiler.finish()?.success()?;
+    exact::work_to_the_end(&mut target, profiler)?;
     target.finish()?;
     let report = Report::parse(&std::fs::read_to_string(&json)?)?;
     let met = report.number("samples/in_map_functions")? + report.number("samples/in_callees")?;

@@ -2,13 +2,12 @@
 
 mod project;
 
-use crate::process::{outlive_interrupts, print, run as run_command, say, shown};
+use crate::process::{build_map_probe, outlive_interrupts, print, run as run_command, say, shown};
 use crate::{privilege, tools, workspace};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::process::Command;
 
 /// Exit status of map-probe for a target that it cannot probe.
 const NOT_PROBEABLE: i32 = 3;
@@ -35,13 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     say(
         "The demo: counts the map operations of a real Go program. Needs: root (or sudo), BPF, npm or Python's pip.",
     );
-    run_command(Command::new("cargo").current_dir(workspace::root()).args([
-        "build",
-        "--locked",
-        "--release",
-        "--package",
-        "map-probe",
-    ]))?;
+    build_map_probe()?;
     // Whoever looks at a terminal, and can press keys, wants to see it live.
     let live = !args.text
         && std::io::stdout().is_terminal()

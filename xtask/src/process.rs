@@ -1,5 +1,6 @@
 //! Running other programs, and saying so.
 
+use crate::workspace;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigHandler, Signal};
 use std::ffi::OsStr;
@@ -16,6 +17,18 @@ pub(crate) fn say(line: &str) {
 /// A line of a task's result, on standard output.
 pub(crate) fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// A command of cargo's on this workspace.
+pub(crate) fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace::root()).arg(command);
+    cargo
+}
+
+/// Builds what [`workspace::map_probe`] names.
+pub(crate) fn build_map_probe() -> Result<()> {
+    run(cargo("build").args(["--locked", "--release", "--package", "map-probe"]))
 }
 
 /// The command as one would type it.

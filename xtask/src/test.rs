@@ -1,10 +1,10 @@
 //! `cargo xtask test`: everything that has to hold before a change goes in.
 
-use crate::process::{print, run as run_command, say, shown};
+use crate::process::{build_map_probe, cargo, print, run as run_command, say, shown};
 use crate::{build_ebpf, go_layout, matrix, privilege, real_programs, tools, workspace};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// All crates but the kernel side, which builds for another target.
 const HOST_CRATES: [&str; 4] = ["--locked", "--workspace", "--exclude", "map-probe-ebpf"];
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .arg("--no-deps")
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
-    run_command(cargo("build").args(["--locked", "--release", "--package", "map-probe"]))?;
+    build_map_probe()?;
 
     let layout = go_layout::Args {
         all: args.full,
@@ -96,12 +96,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("some tests failed");
     }
     Ok(())
-}
-
-fn cargo(command: &str) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(workspace::root()).arg(command);
-    cargo
 }
 
 /// What the test programs said at their ends.

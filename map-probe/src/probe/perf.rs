@@ -52,7 +52,7 @@ fn attributes() -> perf_event_attr {
 
 fn open(attr: &perf_event_attr, pid: libc::pid_t, cpu: libc::c_int) -> io::Result<OwnedFd> {
     let no_group = -1;
-    // SAFETY: `attr` is as large as it says; the result is a new descriptor or negative.
+    // SAFETY: `attr` is as large as it says.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
@@ -63,11 +63,21 @@ fn open(attr: &perf_event_attr, pid: libc::pid_t, cpu: libc::c_int) -> io::Resul
             CLOSE_ON_EXEC,
         )
     };
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: what it returned is a new descriptor or negative.
+    unsafe { new_descriptor(fd) }
+}
+
+/// What a system call returned that makes a descriptor.
+///
+/// # Safety
+///
+/// It is a new descriptor that nobody else has, or negative.
+pub(super) unsafe fn new_descriptor(returned: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(returned).map_err(io::Error::other)?;
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new, and nobody else has it.
+    // SAFETY: the caller's promise.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

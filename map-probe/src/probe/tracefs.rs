@@ -5,8 +5,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+
+use super::perf::new_descriptor;
 
 /// Where it is mounted, if it is (Documentation/trace/ftrace.rst).
 const MOUNTED: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -154,25 +156,19 @@ fn mount() -> io::Result<OwnedFd> {
     /// `FSCONFIG_CMD_CREATE`.
     const CREATE: libc::c_uint = 6;
     let null = std::ptr::null::<libc::c_char>();
-    // SAFETY: the name outlives the call; the result is a new descriptor or negative.
-    let context =
-        owned(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOSE_ON_EXEC) })?;
+    // SAFETY: the name outlives the call.
+    let context = unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOSE_ON_EXEC) };
+    // SAFETY: what it returned is a new descriptor or negative.
+    let context = unsafe { new_descriptor(context) }?;
     let fd = context.as_raw_fd();
     // SAFETY: the command takes neither key nor value.
     if unsafe { libc::syscall(libc::SYS_fsconfig, fd, CREATE, null, null, 0) } < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: it takes numbers.
-    owned(unsafe { libc::syscall(libc::SYS_fsmount, fd, CLOSE_ON_EXEC, 0) })
-}
-
-fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let mount = unsafe { libc::syscall(libc::SYS_fsmount, fd, CLOSE_ON_EXEC, 0) };
+    // SAFETY: what it returned is a new descriptor or negative.
+    unsafe { new_descriptor(mount) }
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::target::Target;
 use crate::process::read;
 use crate::{tools, workspace};
 use anyhow::{Context, Result, bail};
+use map_probe_tests::report::site_addresses;
 use object::{Object as _, ObjectSegment as _};
-use serde_json::Value;
 use std::ffi::CString;
 use std::fs;
 use std::io;
@@ -70,18 +70,11 @@ fn site_offsets(binary: &Path) -> Result<Vec<u64>> {
             .arg(binary)
             .args(["--format", "json"]),
     )?;
-    let plan: Value = serde_json::from_str(&text)?;
     let file = fs::read(binary)?;
     let file = object::File::parse(&*file)?;
-    let functions = plan["functions"].as_array().context("no functions")?;
-    let sites = functions
-        .iter()
-        .filter_map(|function| function["sites"].as_array());
-    sites
-        .flatten()
-        .map(|site| {
-            let address = site["address"].as_str().unwrap_or_default();
-            let address = u64::from_str_radix(address.trim_start_matches("0x"), 16)?;
+    site_addresses(&text)?
+        .into_iter()
+        .map(|address| {
             let mut segments = file.segments();
             let segment = segments.find(|segment| {
                 (segment.address()..segment.address() + segment.size()).contains(&address)

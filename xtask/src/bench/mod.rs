@@ -18,11 +18,10 @@ mod terraform;
 mod trace;
 mod who;
 
-use crate::process::{run as run_command, say};
+use crate::process::{build_map_probe, run as run_command, say};
 use crate::{privilege, tools, workspace};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
-use std::process::Command;
 
 use table::Row;
 
@@ -59,13 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "Measuring. Needs: root, BPF, Python's pip (it fetches Go), and a machine that does nothing else meanwhile.",
     );
     privilege::check_kernel().context("cannot measure")?;
-    run_command(Command::new("cargo").current_dir(workspace::root()).args([
-        "build",
-        "--locked",
-        "--release",
-        "--package",
-        "map-probe",
-    ]))?;
+    build_map_probe()?;
     let mut failed = 0;
     table::print_head();
     for (name, bench) in BENCHES {

@@ -8,11 +8,10 @@ mod guest;
 mod package;
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::process::{on_path, print, run as run_command, say};
+use crate::process::{build_map_probe, on_path, print, say};
 use crate::{debian, tools, workspace};
 use check::Check;
 
@@ -56,13 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for version in tools::BENCH_GO_VERSIONS {
         tools::go(version)?;
     }
-    run_command(Command::new("cargo").current_dir(workspace::root()).args([
-        "build",
-        "--locked",
-        "--release",
-        "--package",
-        "map-probe",
-    ]))?;
+    build_map_probe()?;
     let checks = check::all()?;
     let mut rows = Vec::new();
     let mut ok = true;

@@ -90,21 +90,7 @@ fn where_what_evacuates_is_inlined_its_first_call_is_the_one_that_counts() {
 
 #[test]
 fn an_evacuation_that_comes_before_hashing_is_none_to_wait_for() {
-    let code = assemble(|a| {
-        prologue(a)?;
-        a.mov(qword_ptr(rsp + 0x40), rax)?;
-        a.mov(qword_ptr(rsp + 0x48), rbx)?;
-        a.call(EVACUATE)?;
-        a.mov(rax, qword_ptr(rsp + 0x40))?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.mov(rdx, qword_ptr(rax + HASHER))?;
-        a.mov(rcx, qword_ptr(rdx))?;
-        a.mov(rbx, qword_ptr(rbx + SEED))?;
-        a.lea(rax, qword_ptr(rsp + 0x50))?;
-        a.call(rcx)?;
-        a.nop()?;
-        epilogue(a)
-    });
+    let code = hashing_after(|_| Ok(()), EVACUATE);
     let reason = reason(&[INSERT], &code);
     assert!(reason.starts_with("it does not call"), "{reason}");
 }

@@ -204,17 +204,47 @@ fn reason(function: &'static [MapFunction], code: &[u8]) -> String {
 /// A classic insert: hashes, evacuates if the map is growing, searches.
 fn insert(after_call: impl Fn(&mut CodeAssembler) -> Assembled) -> Vec<u8> {
     hashing(|a| {
-        let mut join = a.create_label();
-        a.mov(qword_ptr(rsp + 0x18), rax)?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.cmp(qword_ptr(rbx + 24), 0)?;
-        a.je(join)?;
-        a.mov(rax, qword_ptr(rsp + 0x40))?;
-        a.call(GROW_WORK)?;
-        after_call(a)?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.set_label(&mut join)?;
+        evacuate(a, |a| {
+            after_call(a)?;
+            a.mov(rbx, qword_ptr(rsp + 0x48))
+        })?;
         a.nop()?;
         a.mov(rax, rbx)
+    })
+}
+
+/// What a classic insert does when it has the hash: it keeps it, and evacuates if the map is growing.
+fn evacuate(
+    a: &mut CodeAssembler,
+    after_call: impl Fn(&mut CodeAssembler) -> Assembled,
+) -> Assembled {
+    let mut join = a.create_label();
+    a.mov(qword_ptr(rsp + 0x18), rax)?;
+    a.mov(rbx, qword_ptr(rsp + 0x48))?;
+    a.cmp(qword_ptr(rbx + 24), 0)?;
+    a.je(join)?;
+    a.mov(rax, qword_ptr(rsp + 0x40))?;
+    a.call(GROW_WORK)?;
+    after_call(a)?;
+    a.set_label(&mut join)
+}
+
+/// A function that calls another one before it hashes; `before` is what comes before that call.
+fn hashing_after(before: impl Fn(&mut CodeAssembler) -> Assembled, function: u64) -> Vec<u8> {
+    assemble(|a| {
+        prologue(a)?;
+        a.mov(qword_ptr(rsp + 0x40), rax)?;
+        a.mov(qword_ptr(rsp + 0x48), rbx)?;
+        before(a)?;
+        a.call(function)?;
+        a.mov(rax, qword_ptr(rsp + 0x40))?;
+        a.mov(rbx, qword_ptr(rsp + 0x48))?;
+        a.mov(rdx, qword_ptr(rax + HASHER))?;
+        a.mov(rcx, qword_ptr(rdx))?;
+        a.mov(rbx, qword_ptr(rbx + SEED))?;
+        a.lea(rax, qword_ptr(rsp + 0x50))?;
+        a.call(rcx)?;
+        a.nop()?;
+        epilogue(a)
     })
 }

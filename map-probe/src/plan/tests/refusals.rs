@@ -67,22 +67,7 @@ fn a_stack_whose_address_was_handed_out_is_trusted_no_more() {
     });
     let site = site(&code);
     assert!(site.instruction.starts_with("mov rdx"), "{site:?}");
-    let early = assemble(|a| {
-        prologue(a)?;
-        a.mov(qword_ptr(rsp + 0x40), rax)?;
-        a.mov(qword_ptr(rsp + 0x48), rbx)?;
-        a.lea(rax, qword_ptr(rsp + 0x48))?;
-        a.call(ANYTHING)?;
-        a.mov(rax, qword_ptr(rsp + 0x40))?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.mov(rdx, qword_ptr(rax + HASHER))?;
-        a.mov(rcx, qword_ptr(rdx))?;
-        a.mov(rbx, qword_ptr(rbx + SEED))?;
-        a.lea(rax, qword_ptr(rsp + 0x50))?;
-        a.call(rcx)?;
-        a.nop()?;
-        epilogue(a)
-    });
+    let early = hashing_after(|a| a.lea(rax, qword_ptr(rsp + 0x48)), ANYTHING);
     assert_eq!(
         reason(&[LOOKUP], &early),
         "no call of the type's hasher was recognised"

@@ -181,14 +181,7 @@ fn while_the_map_evacuates_or_grows_nothing_is_known() {
 /// A classic insert that has evacuated, then `clc`, then `rest`.
 fn insert_then(rest: impl Fn(&mut CodeAssembler) -> Assembled) -> Vec<u8> {
     hashing(|a| {
-        let mut join = a.create_label();
-        a.mov(qword_ptr(rsp + 0x18), rax)?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.cmp(qword_ptr(rbx + 24), 0)?;
-        a.je(join)?;
-        a.mov(rax, qword_ptr(rsp + 0x40))?;
-        a.call(GROW_WORK)?;
-        a.set_label(&mut join)?;
+        evacuate(a, |_| Ok(()))?;
         a.clc()?;
         rest(a)
     })
