@@ -118,6 +118,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         key: word(1),
         key_len: word(2),
         hash: word(3),
+        // Half of the operations know their table.
+        table: if head[5] & 2 == 0 { 0 } else { word(4) },
     };
     // The map's type lies at the start of memory.
     let Ok(typ) = map_type(Host(&target), START) else {

@@ -119,21 +119,24 @@ pub struct MapCount {
     pub operations: u64,
     /// How full the map was.
     pub shape: Shape,
-    /// When: nanoseconds of the kernel's monotonic clock.
-    pub time: u64,
+    /// Which of the sights of one map that was: a later one has a greater number, unless both saw the same. With
+    /// [`crate::options::SEES_CHANGES`] it counts changes of the map, else nanoseconds.
+    pub seen: u64,
+    /// The kernel's jiffies, at the last operation.
+    pub tick: u64,
 }
-shared!(MapCount, 40, { operations: u64, shape: Shape, time: u64 });
+shared!(MapCount, 48, { operations: u64, shape: Shape, seen: u64, tick: u64 });
 
 impl SlotValue for MapCount {
     #[inline]
     fn last_used(&self) -> u64 {
-        self.time
+        self.tick
     }
 }
 
 /// Operations on one map.
 pub type MapSlot = Slot<MapKey, MapCount>;
-const _: () = assert!(size_of::<MapSlot>() == 72);
+const _: () = assert!(size_of::<MapSlot>() == 80);
 
 /// Slots of the table of call sites, and of that of stacks: combinations of site, type, cell and depth.
 pub const SITE_SLOTS: u32 = 65_536;

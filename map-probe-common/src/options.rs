@@ -12,6 +12,8 @@ pub const STACKS: u32 = 4;
 pub const MAPS_BY_CALLER: u32 = 8;
 /// Leave out the types that userspace has found unwanted.
 pub const CHOSEN_TYPES: u32 = 16;
+/// Every insert and delete is trapped: a map that has had none since it was last looked at is as full as it was.
+pub const SEES_CHANGES: u32 = 32;
 
 /// Set before loading: the verifier drops the code for what is not asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub const CHOSEN_TYPES: u32 = 16;
 pub struct Options {
     /// Only operations on the map at this address, if it is not 0.
     pub map: u64,
-    /// [`SITES`], [`MAPS`], [`STACKS`], [`MAPS_BY_CALLER`], [`CHOSEN_TYPES`].
+    /// [`SITES`], [`MAPS`], [`STACKS`], [`MAPS_BY_CALLER`], [`CHOSEN_TYPES`], [`SEES_CHANGES`].
     pub count: u32,
     /// The most steps that a walk takes, if it is not 0.
     pub steps: u32,

@@ -122,15 +122,17 @@ pub struct Site {
     pub has_frame_pointer: u8,
     /// Bytes from the stack pointer to the function's return address; [`NO_CALLER`] if that is not known.
     pub caller_offset: u32,
+    /// Swiss: the table that is searched; [`Place::NONE`] where it is still to be found by the hash.
+    pub table: u8,
     /// Keeps the size a multiple of eight.
-    pub reserved: u32,
+    pub reserved: [u8; 3],
     /// Calls of this function in wrappers, and of those in others.
     pub wrappers: [Wrapper; MAX_WRAPPERS],
 }
 shared!(Site, 152, {
     stack_offset: u32, stack_words: u8, op: u8, key_form: u8, role: u8, search: u8,
     typ: u8, map: u8, key: u8, key_len: u8, hash: u8, wide_words: u8, has_frame_pointer: u8,
-    caller_offset: u32, reserved: u32, wrappers: [Wrapper; MAX_WRAPPERS],
+    caller_offset: u32, table: u8, reserved: [u8; 3], wrappers: [Wrapper; MAX_WRAPPERS],
 });
 
 impl Site {

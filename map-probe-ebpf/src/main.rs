@@ -17,6 +17,7 @@ mod pending;
 mod places;
 mod sample;
 mod scratch;
+mod sights;
 mod slots;
 mod stack;
 mod tables;
@@ -120,6 +121,7 @@ fn operation<const VERIFY: bool>(
     if types::is_unwanted(&typ) {
         return Ok(());
     }
+    values.sight = sights::before(values.operation.op, values.operation.map);
     match Search::walk_in(
         &mut scratch.search,
         &mut scratch.shape,

@@ -41,6 +41,14 @@ pub(crate) struct Scratch {
 /// A place that nobody else has.
 #[inline(always)]
 pub(crate) fn claim() -> Result<&'static mut Scratch, Cause> {
+    // The first one is free unless a thread was put off the CPU in a probe: not worth a call.
+    if let Some(first) = SCRATCH.get_ptr_mut(0) {
+        // SAFETY: the pointer is to a map's value; only this field is touched before it is claimed.
+        if atomic::exchange(unsafe { &raw mut (*first).claimed }, 1) == 0 {
+            // SAFETY: nobody else has it until it is released.
+            return Ok(unsafe { &mut *first });
+        }
+    }
     let scratch = SCRATCH.get_ptr_mut(claim_place()).ok_or(Cause::TableFull)?;
     // SAFETY: the pointer is to a map's value, and nobody else has it until it is released.
     Ok(unsafe { &mut *scratch })
@@ -53,7 +61,7 @@ pub(crate) fn claim() -> Result<&'static mut Scratch, Cause> {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn claim_place() -> u32 {
-    for index in 0..PER_CPU {
+    for index in 1..PER_CPU {
         let Some(scratch) = SCRATCH.get_ptr_mut(index) else {
             break;
         };

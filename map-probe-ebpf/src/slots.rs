@@ -37,6 +37,21 @@ pub(crate) extern "C" fn map_slot(map: u64, caller: u64, kind: u64) -> u32 {
     index(&BY_MAP, MAP_SLOTS, &MapKey { map, site })
 }
 
+/// The slot for `key`, if it is the first that is looked at: most are, and it is not worth a call.
+#[inline(always)]
+pub(crate) fn first<K: SlotKey + 'static, V: SlotValue + 'static>(
+    table: &'static Array<Slot<K, V>>,
+    slots: u32,
+    key: &K,
+) -> Option<*mut Slot<K, V>> {
+    let slot = table.get_ptr_mut(first_slot(key.slot_hash(), slots - 1))?;
+    // SAFETY: as in `index`.
+    let has = unsafe {
+        (&raw const (*slot).state).read_volatile() & STATUS == FILLED && (*slot).key == *key
+    };
+    has.then_some(slot)
+}
+
 /// The slot for `key`, in a table of `slots` slots, a power of two.
 ///
 /// A key can get two slots if it is new to two threads at once: userspace adds them up.

@@ -69,6 +69,10 @@ pub(crate) static BY_SITE: Array<SiteSlot> = Array::with_max_entries(1, BPF_F_MM
 #[map]
 pub(crate) static BY_MAP: Array<MapSlot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
+/// How often maps have been changed, by part of their addresses. Written here.
+#[map]
+pub(crate) static CHANGES: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Stacks met, by a number made of what is in them. Written here, read by userspace.
 #[map]
 pub(crate) static STACKS: HashMap<u64, Stack> = HashMap::with_max_entries(1, 0);

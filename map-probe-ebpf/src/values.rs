@@ -9,10 +9,10 @@ use aya_ebpf::programs::ProbeContext;
 use map_probe_common::options::{MAPS_BY_CALLER, SITES as BY_SITE};
 use map_probe_common::quality::Cause;
 use map_probe_common::site::{Place, STACK_WORDS, Site};
-use map_probe_common::walk::Operation;
+use map_probe_common::walk::{Operation, World as _};
 
 use crate::tables::SITES;
-use crate::world::{options, read_into};
+use crate::world::{Kernel, options, read_into};
 use crate::{caller, cookie, opaque};
 
 /// Values that a site can name: the registers, then the stack window.
@@ -31,6 +31,8 @@ pub(crate) struct Values {
     pub(crate) caller: u64,
     /// The map function's frame pointer; 0 if it is not set up.
     pub(crate) frame: u64,
+    /// The number of its sight of the map, if it is about to change the map.
+    pub(crate) sight: u64,
     /// The operation.
     pub(crate) operation: Operation,
 }
@@ -64,11 +66,11 @@ impl Values {
         // SAFETY: the caller's promise.
         let regs = unsafe { &*ctx.cast::<pt_regs>() };
         let registers = [
-            regs.rax, regs.rcx, regs.rdx, regs.rbx, regs.rsp, regs.rbp, regs.rsi, regs.rdi,
-            regs.r8, regs.r9, regs.r10, regs.r11, regs.r12, regs.r13, regs.r14, regs.r15,
+            &regs.rax, &regs.rcx, &regs.rdx, &regs.rbx, &regs.rsp, &regs.rbp, &regs.rsi, &regs.rdi,
+            &regs.r8, &regs.r9, &regs.r10, &regs.r11, &regs.r12, &regs.r13, &regs.r14, &regs.r15,
         ];
         for (place, register) in places.iter_mut().zip(registers) {
-            *place = register;
+            *place = at_once(register);
         }
         let with_caller = options().count & CALLERS != 0;
         let mut words = site.stack_words;
@@ -103,10 +105,20 @@ impl Values {
                 key: get(site.key),
                 key_len: get(site.key_len),
                 hash: get(site.hash),
+                table: get(site.table),
             },
+            sight: 0,
         });
         Ok(())
     }
+}
+
+/// The word there, not later than what follows: of many that are to be copied the compiler would make a second copy on the
+/// stack.
+#[inline(always)]
+fn at_once(word: &u64) -> u64 {
+    // SAFETY: a reference.
+    unsafe { (&raw const *word).read_volatile() }
 }
 
 /// Reads `words` words of the site's stack window.
@@ -116,6 +128,11 @@ fn read_window(places: &mut [u64; PLACES], stack: u64, site: &Site, words: u8) -
         return Some(());
     }
     let window = stack.wrapping_add(u64::from(site.stack_offset));
+    if words == 1 {
+        // The return address alone, most often.
+        places[usize::from(Place::FIRST_STACK_WORD)] = Kernel.read(window)?;
+        return Some(());
+    }
     // To the stack first: where the kernel is built to check what it copies to (`CONFIG_HARDENED_USERCOPY`), it
     // knows its own stack at once, and looks for anything else.
     let mut read = [0; STACK_WORDS];
@@ -128,8 +145,8 @@ fn read_window(places: &mut [u64; PLACES], stack: u64, site: &Site, words: u8) -
     // SAFETY: `read` has at least that many bytes.
     unsafe { read_into(read.as_mut_ptr().cast(), bytes as u32, window) }?;
     let window = places.iter_mut().skip(Place::FIRST_STACK_WORD.into());
-    for (place, word) in window.zip(read) {
-        *place = word;
+    for (place, word) in window.zip(&read) {
+        *place = at_once(word);
     }
     Some(())
 }

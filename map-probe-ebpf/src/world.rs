@@ -114,6 +114,10 @@ impl World for Kernel {
             0 => limit,
             most => limit.min(most),
         };
+        // Most walks have one step.
+        if walk_step(search) != 0 {
+            return;
+        }
         // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
             bpf_loop(limit, callback as *mut c_void, (&raw mut search).cast(), 0);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use map_probe_common::Site;
 use map_probe_common::counts::Shape;
+use map_probe_common::op::Op;
 use map_probe_common::options::Options;
 use map_probe_common::sample::{self, ProcessSamples, SAMPLED_STEPS};
 use map_probe_common::window::COOKIE_KIND_SHIFT;
@@ -98,6 +99,7 @@ impl Session {
             Program::Verify => Some(Verifying::plan(&binary, &planned, bias, process.exe())?),
             _ => None,
         };
+        let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let mut layout = binary.maps().layout;
         if let Some(lie) = lie {
             lie.tell(&mut layout);
@@ -114,7 +116,7 @@ impl Session {
                 // Verifying counts slots, and nothing else.
                 ..match verifying {
                     Some(_) => Options::default(),
-                    None => wanted.options(),
+                    None => wanted.options(sees_changes(program, &planned, &libraries)),
                 }
             },
             equal,
@@ -130,7 +132,6 @@ impl Session {
             }),
             None => None,
         };
-        let libraries = Libraries::of(pid, binary.entry().wrapping_add(bias));
         let way = if assumptions.no_uprobe_links {
             Way::Event
         } else {
@@ -477,6 +478,14 @@ fn sites(planned: &[PlannedFunction]) -> impl Iterator<Item = &plan::PlannedSite
             Coverage::Covered(sites) => sites.as_slice(),
             Coverage::Absent | Coverage::NotCovered(_) => &[],
         })
+}
+
+/// Whether every operation that changes a map is trapped, the user's filters apart.
+fn sees_changes(program: Program, planned: &[PlannedFunction], libraries: &Libraries) -> bool {
+    let missed = |one: &PlannedFunction| {
+        one.function.op != Op::Lookup && matches!(one.coverage, Coverage::NotCovered(_))
+    };
+    program == Program::Walk && libraries.found().is_empty() && !planned.iter().any(missed)
 }
 
 /// Refuses a program none of whose map functions can be probed.

@@ -1,7 +1,9 @@
 //! Which operations a report is about, and what is counted of them.
 
 use map_probe_common::op::Op;
-use map_probe_common::options::{CHOSEN_TYPES, MAPS, MAPS_BY_CALLER, Options, SITES, STACKS};
+use map_probe_common::options::{
+    CHOSEN_TYPES, MAPS, MAPS_BY_CALLER, Options, SEES_CHANGES, SITES, STACKS,
+};
 use wildmatch::WildMatch;
 
 use crate::report::counts::Frame;
@@ -25,16 +27,20 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What the kernel side is told of it.
+    /// What the kernel side is told of it; `sees_changes` is whether every operation that changes a map could be trapped.
     #[must_use]
-    pub fn options(&self) -> Options {
+    pub fn options(&self, sees_changes: bool) -> Options {
         let when = |asked: bool, flag| if asked { flag } else { 0 };
         Options {
             map: self.map.unwrap_or(0),
             count: when(!self.types_alone, SITES | MAPS)
                 | when(self.stacks, STACKS)
                 | when(!self.functions.is_empty(), MAPS_BY_CALLER)
-                | when(!self.types.is_empty(), CHOSEN_TYPES),
+                | when(!self.types.is_empty(), CHOSEN_TYPES)
+                | when(
+                    sees_changes && self.op(Op::Insert) && self.op(Op::Delete),
+                    SEES_CHANGES,
+                ),
             ..Options::default()
         }
     }
@@ -100,7 +106,20 @@ mod tests {
         let wanted = Wanted::default();
         assert!(wanted.op(Op::Delete) && wanted.typ(None) && wanted.site(None));
         assert!(wanted.filters().is_empty());
-        assert_eq!(wanted.options().count, SITES | MAPS);
+        assert_eq!(wanted.options(false).count, SITES | MAPS);
+    }
+
+    #[test]
+    fn changes_are_seen_unless_inserts_or_deletes_are_left_out() {
+        let counts = |ops: &[Op]| {
+            let wanted = Wanted {
+                ops: ops.to_vec(),
+                ..Wanted::default()
+            };
+            wanted.options(true).count & SEES_CHANGES != 0
+        };
+        assert!(counts(&[]) && counts(&[Op::Insert, Op::Delete]));
+        assert!(!counts(&[Op::Lookup]) && !counts(&[Op::Insert]));
     }
 
     #[test]

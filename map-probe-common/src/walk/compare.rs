@@ -125,6 +125,8 @@ impl Comparison {
         let (left, right) = (self.run_left, self.run_right);
         let (equal, bytes) = if self.run_bytes >= 32 {
             (same::<W, [u64; 4]>(world, left, right), 32)
+        } else if self.run_bytes >= 16 {
+            (same::<W, [u64; 2]>(world, left, right), 16)
         } else if self.run_bytes >= 8 {
             (same::<W, u64>(world, left, right), 8)
         } else if self.run_bytes >= 4 {
@@ -136,9 +138,16 @@ impl Comparison {
             None => Verdict::Failed(Cause::Fault),
             Some(false) => Verdict::Different,
             Some(true) => {
-                self.run_left = left.wrapping_add(bytes);
-                self.run_right = right.wrapping_add(bytes);
-                self.run_bytes -= bytes;
+                // A rest that is shorter is read together with the end of what has been compared.
+                let rest = self.run_bytes - bytes;
+                let step = if rest < bytes { rest } else { bytes };
+                self.run_left = left.wrapping_add(step);
+                self.run_right = right.wrapping_add(step);
+                self.run_bytes = match rest {
+                    0 => 0,
+                    _ if rest < bytes => bytes,
+                    _ => rest,
+                };
                 Verdict::Undecided
             }
         }

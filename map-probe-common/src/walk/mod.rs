@@ -23,7 +23,7 @@ use crate::layout::{Field, HEADER_WORDS, Layout};
 use crate::op::{Class, Outcome};
 use crate::quality::Cause;
 
-pub use search::{Operation, Search};
+pub use search::{Operation, Search, see_map};
 pub use types::{Equality, MapType, map_type};
 pub use verify::{Expected, Found, Returned, VERDICTS, Verdict};
 
@@ -86,7 +86,7 @@ pub enum End {
 }
 
 /// The first words of a map's header, read at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Header([u64; HEADER_WORDS]);
 
 impl Header {

@@ -31,6 +31,8 @@ pub struct Operation {
     pub key_len: u64,
     /// The key's hash under the map's seed.
     pub hash: u64,
+    /// Swiss: the table that the operation searches, if it is known already; 0 if not. (Then the map's header need not be read.)
+    pub table: u64,
 }
 
 /// Where in its sequence a search is: the bucket or group it examines, and how it goes on.
@@ -98,7 +100,8 @@ impl<W: World> Search<W> {
     }
 
     /// Walks `operation` on a map of type `typ`, with the walk's state in `place`: it is large for a kernel's stack.
-    /// `shape` is set for every walk that ends [`End::At`] a depth.
+    /// `shape` is set for every walk that ends [`End::At`] a depth; but for [`see_map`]'s part of it where the operation's
+    /// table is known.
     #[expect(
         clippy::inline_always,
         reason = "a frame of its own would be one too many for the kernel's stack"
@@ -111,25 +114,32 @@ impl<W: World> Search<W> {
         typ: MapType,
         operation: &Operation,
     ) -> End {
-        let Some(header) = Header::read(world, operation.map) else {
-            return End::Failed(Cause::Fault);
-        };
         let layout = world.layout();
         let is_swiss = is_swiss(world);
-        if operation.op as u8 == Op::Lookup as u8
-            && header.get(layout.writing) & u64::from(layout.writing_mask) != 0
-        {
-            return End::Failed(Cause::Torn);
-        }
-        shape.entries = header.get(layout.entries);
-        let start = if is_swiss {
-            shape.tables = header.get(layout.second);
-            shape.units = u64::from(header.get(layout.storage) != 0);
-            swiss::start(world, &header, &typ, operation)
+        let in_known_table = is_swiss && operation.table != 0;
+        let mut header = Header::default();
+        let start = if in_known_table {
+            swiss::in_table(world, operation.table, &typ, operation.hash)
         } else {
-            shape.tables = 1;
-            shape.units = 1 << (header.get(layout.shift) & 63);
-            classic::start(world, &header, &typ, operation)
+            let Some(read) = Header::read(world, operation.map) else {
+                return End::Failed(Cause::Fault);
+            };
+            header = read;
+            if operation.op as u8 == Op::Lookup as u8
+                && header.get(layout.writing) & u64::from(layout.writing_mask) != 0
+            {
+                return End::Failed(Cause::Torn);
+            }
+            shape.entries = header.get(layout.entries);
+            if is_swiss {
+                shape.tables = header.get(layout.second);
+                shape.units = u64::from(header.get(layout.storage) != 0);
+                swiss::start(world, &header, &typ, operation)
+            } else {
+                shape.tables = 1;
+                shape.units = 1 << (header.get(layout.shift) & 63);
+                classic::start(world, &header, &typ, operation)
+            }
         };
         let (position, class) = match start {
             Start::Search(position, class) => (position, class),
@@ -161,7 +171,7 @@ impl<W: World> Search<W> {
             comparison: Comparison::default(),
         });
         world.repeat(MAX_STEPS, search);
-        if search.depth > 1 && moved(world, &header, operation.map) {
+        if search.depth > 1 && !in_known_table && moved(world, &header, operation.map) {
             return End::Failed(Cause::Torn);
         }
         let Self { class, depth, .. } = *search;
@@ -247,6 +257,12 @@ impl<W: World> Search<W> {
         true
     }
 
+    /// Whether keys compare as memory.
+    fn is_memory(&self) -> bool {
+        let program = self.typ.key_program;
+        program.start >= program.end
+    }
+
     /// A slot's string, as the address and the number of its bytes.
     fn string_at(&self, address: u64, known: bool) -> Option<[u64; 2]> {
         if known {
@@ -288,12 +304,20 @@ impl<W: World> Search<W> {
                     return true;
                 }
             },
+            KeyForm::Pointer if known && self.is_memory() && self.typ.key_bytes == 16 => self
+                .world
+                .read::<[u64; 2]>(self.key)
+                .map(|key| key == self.first),
+            KeyForm::Pointer if known && self.is_memory() && self.typ.key_bytes == 8 => self
+                .world
+                .read::<u64>(self.key)
+                .map(|key| key == self.first[0]),
             KeyForm::Pointer => {
                 let program = self.typ.key_program;
-                self.comparison = if program.start < program.end {
-                    Comparison::program(self.key, address, program)
-                } else {
+                self.comparison = if self.is_memory() {
                     Comparison::memory(self.key, address, u64::from(self.typ.key_bytes))
+                } else {
+                    Comparison::program(self.key, address, program)
                 };
                 self.comparing = true;
                 return true;
@@ -349,6 +373,15 @@ impl<W: World> Search<W> {
 
 fn is_swiss<W: World>(world: W) -> bool {
     world.layout().kind == LayoutKind::Swiss as u32
+}
+
+/// Sees how full a Swiss map is, as far as its header says it.
+pub fn see_map<W: World>(world: W, map: u64, shape: &mut Shape) -> Option<()> {
+    let header = Header::read(world, map)?;
+    let layout = world.layout();
+    shape.entries = header.get(layout.entries);
+    shape.tables = header.get(layout.second);
+    Some(())
 }
 
 /// Whether the map has got other storage since `header` was read.

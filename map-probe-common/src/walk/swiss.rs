@@ -62,16 +62,27 @@ pub(super) fn start<W: World>(
     if index >= tables {
         return Start::End(End::Failed(Cause::Torn));
     }
-    let found = world
-        .read::<u64>(storage.wrapping_add(index.wrapping_mul(8)))
-        .and_then(|table| world.read(table.wrapping_add(u64::from(layout.groups.offset))));
-    let Some([groups, mask]): Option<[u64; 2]> = found else {
+    match world.read::<u64>(storage.wrapping_add(index.wrapping_mul(8))) {
+        Some(table) => in_table(world, table, typ, operation.hash),
+        None => Start::End(End::Failed(Cause::Fault)),
+    }
+}
+
+/// The group of a table that is searched first.
+#[expect(
+    clippy::inline_always,
+    reason = "a frame of its own would be one too many for the kernel's stack"
+)]
+#[inline(always)]
+pub(super) fn in_table<W: World>(world: W, table: u64, typ: &MapType, hash: u64) -> Start {
+    let groups = table.wrapping_add(u64::from(world.layout().groups.offset));
+    let Some([groups, mask]) = world.read::<[u64; 2]>(groups) else {
         return Start::End(End::Failed(Cause::Fault));
     };
     // The rest of the hash.
     // Go 1.24..1.27 swiss internal/runtime/maps/map.go: h1 has "return h >> 7"
     // Go 1.24..1.27 swiss internal/runtime/maps/table.go: makeProbeSeq has "offset: uint64(hash) & mask"
-    let group = (operation.hash >> 7) & mask;
+    let group = (hash >> 7) & mask;
     let mut position = Position {
         unit: 0,
         groups,

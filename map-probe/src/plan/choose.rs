@@ -7,7 +7,8 @@
 //!   stack and to the header's field that says it is being written to;
 //! - finds type, map, key and hash in registers or one window of the stack;
 //!
-//! and among those the cheapest to trap on, with the fewest words of the stack to read, first in the function.
+//! and among those the cheapest to trap on, one that has the table to be searched in a register (Swiss, where only maps
+//! with tables hash) before others, with the fewest words of the stack to read, first in the function.
 //! Go preempts between any two instructions of these functions as it always does: none of them has a region that
 //! is restarted from its beginning (only `runtime/internal/atomic` and the write barrier have).
 //!
@@ -21,10 +22,10 @@ use super::cfg::{Cfg, Node};
 use super::cost::{self, Kernel};
 use super::facts::Facts;
 use super::flow::Flow;
-use super::place::{self, NotFound, Places, locate};
+use super::place::{self, NotFound, Places, locate, register_of};
 use super::reason::Reason;
 use super::value::State;
-use super::value::Value::{self, Hash, Key, KeyLen, Map, Typ};
+use super::value::Value::{self, Hash, Key, KeyLen, Map, Table, Typ};
 use super::{Cost, MapFunction, PlannedSite};
 use crate::target::{Function, GoMaps};
 
@@ -38,12 +39,18 @@ pub(super) fn sites(
 ) -> Result<Vec<PlannedSite>, Reason> {
     let cfg = Cfg::new(code.code, code.address, resolve, function.grow_work)?;
     let flow = Flow::new(&cfg, Facts::new(function, maps))?;
+    let mut tables = (0..cfg.nodes.len()).filter(|&index| flow.reads_table(index));
+    let has_one_table = match (tables.next(), tables.next()) {
+        (Some(only), None) => !cfg.nodes[only].in_cycle,
+        _ => false,
+    };
     let chooser = Chooser {
         function,
         code,
         kernel,
         cfg: &cfg,
         flow: &flow,
+        has_one_table,
     };
     let (search, index) = chooser.search_site()?;
     let mut sites = vec![search];
@@ -60,6 +67,9 @@ struct Chooser<'a> {
     kernel: Kernel,
     cfg: &'a Cfg,
     flow: &'a Flow<'a>,
+    /// Swiss: whether one instruction reads the table from the directory, once in an operation: then it is the one that
+    /// is searched.
+    has_one_table: bool,
 }
 
 /// An instruction that fulfils all conditions.
@@ -70,10 +80,12 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// Least is best. A trap on a call costs a little more than on other emulated instructions.
-    fn rank(&self, node: &Node) -> (Cost, bool, u8, usize) {
-        let is_call = node.callee.is_some();
-        (self.cost, is_call, self.places.stack_words, self.index)
+    /// Least is best. To find the table by the hash takes two reads of the target's memory; a trap on a call costs a little
+    /// more than on other emulated instructions.
+    fn rank(&self, node: &Node) -> (Cost, bool, bool, u8, usize) {
+        let (to_be_found, is_call) = (self.places.table == Place::NONE, node.callee.is_some());
+        let words = self.places.stack_words;
+        (self.cost, to_be_found, is_call, words, self.index)
     }
 }
 
@@ -126,7 +138,10 @@ impl Chooser<'_> {
         state: &State,
         origins: &[usize],
     ) -> Result<Candidate, Reason> {
-        let places = self.locate(state, self.wanted(true))?;
+        let mut places = self.locate(state, self.wanted(true))?;
+        if self.has_one_table {
+            places.table = register_of(state, Table).unwrap_or(Place::NONE);
+        }
         let cost = self.cost(index)?;
         let missed = self
             .cfg

@@ -51,6 +51,8 @@ pub(super) struct Access {
     pub(super) base: Option<usize>,
     /// The register of the index.
     pub(super) index: Option<usize>,
+    /// What the index is multiplied by.
+    pub(super) scale: u32,
     /// Bytes added to both.
     pub(super) displacement: i64,
     /// Bytes used; 0 if unknown, repeated or in an unusual addressing mode.
@@ -145,6 +147,7 @@ impl Access {
         Self {
             base: number(memory.base()),
             index: number(memory.index()),
+            scale: memory.scale(),
             displacement: memory.displacement().cast_signed(),
             size: if usual {
                 i32::try_from(memory.memory_size().size()).unwrap_or(0)

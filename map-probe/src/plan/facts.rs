@@ -1,6 +1,6 @@
 //! What is known beforehand of a function and its Go version's maps, and what memory holds by that.
 
-use map_probe_common::layout::Field;
+use map_probe_common::layout::{Field, LayoutKind};
 use map_probe_common::site::KeyForm;
 
 use super::callee::Callee;
@@ -23,6 +23,7 @@ pub(super) struct Facts {
     writing: (i64, i32),
     /// Offset and width of the header's field that points to the buckets or tables.
     storage: (i64, i32),
+    is_swiss: bool,
 }
 
 impl Facts {
@@ -36,6 +37,7 @@ impl Facts {
             seed_width: i32::try_from(maps.seed_width).unwrap_or(0),
             writing: place(maps.layout.writing),
             storage: place(maps.layout.storage),
+            is_swiss: maps.layout.kind == LayoutKind::Swiss as u32,
         }
     }
 
@@ -119,8 +121,21 @@ impl Facts {
         Self::target(access, state) == Target::Memory(Value::Map, offset) && access.size == width
     }
 
+    /// Whether an access is one of an entry of the directory of tables: a small map has none, and of its group nothing is
+    /// read so.
+    // Go 1.24..1.27 swiss internal/runtime/maps/map.go: (*Map).directoryAt has "return *(**table)(unsafe.Pointer(uintptr(m.dirPtr) + goarch.PtrSize*i))"
+    pub(super) fn is_table(access: &Access, state: &State) -> bool {
+        let base = access.base.map(|register| state.registers[register]);
+        base == Some(Value::Directory)
+            && access.index.is_some()
+            && (access.scale, access.displacement, access.size) == (8, 0, 8)
+    }
+
     /// What a load brings.
     pub(super) fn load(&self, access: &Access, state: &State) -> Value {
+        if Self::is_table(access, state) {
+            return Value::Table;
+        }
         match Self::target(access, state) {
             Target::Stack(offset) => match state.slots.get(&offset) {
                 Some(slot)
@@ -139,6 +154,7 @@ impl Facts {
             }
             Target::Memory(Value::HasherClosure, 0) if access.size == 8 => Value::HasherCode,
             _ if self.is_seed(access, state) => Value::Seed,
+            _ if self.is_swiss && self.is_storage(access, state) => Value::Directory,
             _ => Value::Unknown,
         }
     }

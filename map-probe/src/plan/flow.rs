@@ -185,6 +185,14 @@ impl<'a> Flow<'a> {
         })
     }
 
+    /// Whether a table of the map's directory is read here.
+    pub(super) fn reads_table(&self, index: usize) -> bool {
+        self.before(index).is_some_and(|state| {
+            let mut accesses = self.cfg.nodes[index].effects.memory.iter();
+            accesses.any(|access| access.read && Facts::is_table(access, state))
+        })
+    }
+
     /// Whether the map's seed is read here, which only hashing does.
     pub(super) fn reads_seed(&self, index: usize) -> bool {
         self.before(index).is_some_and(|state| {

@@ -19,6 +19,8 @@ pub(super) struct Places {
     pub(super) key: Place,
     pub(super) key_len: Place,
     pub(super) hash: Place,
+    /// Swiss, lookups in a table: saves finding it by the hash. Only in a register.
+    pub(super) table: Place,
 }
 
 impl Places {
@@ -93,10 +95,12 @@ pub(super) fn locate(facts: &Facts, state: &State, wanted: &[Value]) -> Result<P
         key: place(Value::Key),
         key_len: place(Value::KeyLen),
         hash: place(Value::Hash),
+        table: Place::NONE,
     })
 }
 
-fn register_of(state: &State, value: Value) -> Option<Place> {
+/// The register that holds a value, if one does.
+pub(super) fn register_of(state: &State, value: Value) -> Option<Place> {
     let found = state.registers.iter().position(|&held| held == value)?;
     (found != RSP).then(|| Place::register(found as u8))
 }
@@ -171,7 +175,8 @@ pub(super) fn site(
             .is_some_and(|state| state.registers[RBP] == Value::Frame(-8))
             .into(),
         caller_offset: caller.unwrap_or(NO_CALLER),
-        reserved: 0,
+        table: place(places.table),
+        reserved: [0; 3],
         wrappers: [Wrapper::default(); MAX_WRAPPERS],
     }
 }
@@ -209,6 +214,7 @@ mod tests {
             key: Place::stack_word(0),
             key_len: Place::NONE,
             hash: Place::register(0),
+            table: Place::NONE,
         };
         let below = places.with_caller(0x38);
         assert_eq!((below.stack_offset, below.stack_words), (0x38, 3));

@@ -79,6 +79,9 @@ pub struct SiteText {
     /// Where the hash is; nowhere if it has to be remembered from the function's first site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// Where the table that is searched is, if it need not be found by the hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
 }
 
 impl Sites {
@@ -175,6 +178,11 @@ impl FunctionSites {
                 Some(len) => format!("{}, {len}", site.key),
                 None => site.key.clone(),
             };
+            let hash = match (&site.hash, &site.table) {
+                (Some(hash), Some(table)) => format!("{hash}, table {table}"),
+                (Some(hash), None) => hash.clone(),
+                (None, _) => "remembered".to_owned(),
+            };
             Row::Site([
                 name,
                 format!("{} +{:#x}", site.address, site.offset),
@@ -182,7 +190,7 @@ impl FunctionSites {
                 site.typ.clone(),
                 site.map.clone(),
                 key,
-                site.hash.clone().unwrap_or_else(|| "remembered".to_owned()),
+                hash,
                 site.role.to_owned(),
                 site.instruction.clone(),
             ])
@@ -215,6 +223,7 @@ impl SiteText {
             key: place(site.key),
             key_len: optional(site.key_len),
             hash: optional(site.hash),
+            table: optional(site.table),
         }
     }
 }
@@ -338,7 +347,8 @@ mod tests {
                 wide_words: 4,
                 has_frame_pointer: 1,
                 caller_offset: 0x70,
-                reserved: 0,
+                table: Place::NONE.0,
+                reserved: [0; 3],
                 wrappers: Default::default(),
             },
         };

@@ -25,6 +25,10 @@ pub(super) enum Value {
     Seed,
     /// The key's hash.
     Hash,
+    /// Swiss: the directory of tables, or a small map's only group.
+    Directory,
+    /// Swiss: a table of the directory.
+    Table,
     /// The address of room for notes to the garbage collector.
     Notes,
     /// Computed from what the [`Inputs`] say.

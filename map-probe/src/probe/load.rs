@@ -31,6 +31,9 @@ const VERIFY_SIZES: [(&str, usize); 3] =
 /// Probes that are known by their addresses only: sites, and returns when verifying.
 const COOKIES: usize = 1024;
 
+/// Numbers of changes of maps: as many as the kernel side's `sights.rs` says.
+const CHANGES: usize = 4096;
+
 /// Different stacks that are remembered; 600 bytes of kernel memory each, only with `--stacks`.
 const STACKS_MET: usize = 16_384;
 
@@ -145,6 +148,7 @@ impl Loaded {
             ("STACKS", if asked(STACKS) { STACKS_MET } else { 1 }),
             ("BY_STACK", by_stack as usize),
             ("UNWANTED", blocks),
+            ("CHANGES", if asked(MAPS) { CHANGES } else { 1 }),
             ("BY_MAP", by_map as usize),
             ("SITES", tables.sites.len().max(MAX_SITES as usize)),
             ("CODE", code.len().max(1)),

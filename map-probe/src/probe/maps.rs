@@ -63,8 +63,8 @@ struct Count {
 struct Map {
     /// Shared with the reports that have it.
     rows: Arc<MapRows>,
-    /// When it had the size that it was last seen with.
-    time: u64,
+    /// Which of its sights told the size: [`MapCount::seen`].
+    seen: u64,
 }
 
 /// What is asked of others about maps.
@@ -191,7 +191,7 @@ impl Maps {
                 last_seen: now,
                 rows: Rows::default(),
             }),
-            time: 0,
+            seen: 0,
         });
         let changed = others.rows.rows != rows;
         if changed {
@@ -222,17 +222,17 @@ impl Maps {
                 last_seen: now,
                 rows: Rows::default(),
             }),
-            time: 0,
+            seen: 0,
         });
         let rows = Arc::make_mut(&mut map.rows);
         rows.last_seen = now;
         let depth = key.site.depth.into();
         rows.rows.record(kind, depth, more.operations);
         self.named.record(kind, depth, more.operations);
-        if more.time < map.time {
+        if more.seen < map.seen {
             return false;
         }
-        map.time = more.time;
+        map.seen = more.seen;
         let before = rows.size.and_then(|size| size.capacity);
         rows.size = Some(MapSize {
             entries: more.shape.entries,
@@ -287,7 +287,7 @@ mod tests {
         MapKey { map, site }
     }
 
-    fn count(operations: u64, entries: u64, time: u64) -> MapCount {
+    fn count(operations: u64, entries: u64, seen: u64) -> MapCount {
         let shape = Shape {
             entries,
             tables: 1,
@@ -296,7 +296,8 @@ mod tests {
         MapCount {
             operations,
             shape,
-            time,
+            seen,
+            tick: 1,
         }
     }
 

@@ -44,6 +44,7 @@ pub(super) fn lookup(
         key_len: 0,
         // Both a tophash and a second part of 9.
         hash: 9 << 56 | 9,
+        table: 0,
     };
     drop(memory);
     (slots, operation)

@@ -99,6 +99,7 @@ fn random_operation(dice: &mut Dice) -> Operation {
         key: word(dice),
         key_len: dice.pick(&[0, 1, 40, 1 << 63, u64::MAX, word(&mut Dice::new(1))]),
         hash: word(dice),
+        table: dice.pick(&[0, word(&mut Dice::new(2))]),
     }
 }
 
@@ -162,6 +163,7 @@ const LOOKUP: Operation = Operation {
     key: 0,
     key_len: 0,
     hash: 0,
+    table: 0,
 };
 
 #[test]

@@ -160,6 +160,7 @@ impl Target {
             key,
             key_len,
             hash,
+            table: 0,
         }
     }
 

@@ -176,7 +176,29 @@ proptest! {
         let end = target.walk(typ, &operation);
         prop_assert_eq!(end, map.reference(&operation, &key), "{:?} {:?}", operation, shape);
         target.assert_no_fault_is_ignored(typ, &operation);
+        let table = table_of(&target, &operation);
+        if !map.is_written && table != 0 {
+            let known = Operation { table, ..operation };
+            prop_assert_eq!(target.walk(typ, &known), end, "in its table {:?}", known);
+            target.assert_no_fault_is_ignored(typ, &known);
+        }
     }
+}
+
+/// The table that an operation's hash leads to; 0 if the map has none.
+fn table_of(target: &Target, operation: &Operation) -> u64 {
+    let memory = target.memory.borrow();
+    let word = |address| {
+        let bytes = memory.get(address, 8).expect("a word of the map");
+        u64::from_le_bytes(bytes.try_into().expect("eight bytes"))
+    };
+    let header = operation.map;
+    let tables = word(header + u64::from(SWISS.second.offset));
+    if tables == 0 {
+        return 0;
+    }
+    let index = operation.hash.checked_shr(64 - tables.ilog2()).unwrap_or(0);
+    word(word(header + u64::from(SWISS.storage.offset)) + index * 8)
 }
 
 /// A lookup in a table whose groups all are as `controls` says, and that has no key of its hash.

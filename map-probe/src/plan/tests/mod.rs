@@ -6,6 +6,7 @@ mod refusals;
 mod returns;
 mod sampling;
 mod search;
+mod tables;
 mod two_ways;
 mod wrappers;
 
@@ -35,6 +36,7 @@ const TYPE_HASH: u64 = 0x40_8600;
 const HASHER: i32 = 72;
 const SEED: i32 = 16;
 const WRITING: i32 = 34;
+const STORAGE: i32 = 24;
 
 type Assembled = Result<(), IcedError>;
 
@@ -84,7 +86,7 @@ fn maps(function: &'static [MapFunction]) -> GoMaps {
             entries: Field::at(0, 8),
             writing: Field::at(WRITING as u16, 1),
             shift: none,
-            storage: none,
+            storage: Field::at(STORAGE as u16, 8),
             second: none,
             groups: Field::constant(0),
             writing_mask: 0,
