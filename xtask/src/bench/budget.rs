@@ -1,22 +1,21 @@
 //! `cargo xtask bench budget`: what `--max-overhead` promises, on targets that say by themselves how fast they are.
 //!
-//! Each row is of interleaved pairs: the target's throughput without map-probe and with it, and then its mean before and
-//! after against that between. Distances are the largest gap between two cumulative distributions of depths: the reported one,
+//! Each row is of interleaved pairs of runs without map-probe and with it: what the target loses in short disturbances, which is
+//! where map-probe's windows are, between the mean of the runs before and after and the run with it. The pace of the whole
+//! runs is printed beside it: it drifts by itself by more than is to be measured. Distances are the largest gap between two cumulative distributions of depths: the reported one,
 //! and the true one, which follows from the numbers of lookups that the target counts itself in each of its two maps, and
 //! the distribution in each, traced as a whole.
 
+use super::paced::Target;
 use super::probe::Probe;
 use super::stats::Series;
 use super::table::{Row, Unit};
 use crate::process::say;
 use crate::{tools, workspace};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// How far apart the reported and the true distribution may be, in percent.
@@ -35,8 +34,11 @@ const SLOWDOWNS: [(&str, f64, &str); 5] = [
     ("0.1%", 0.1, "bound"),
     ("5%", 5.0, "bound"),
     ("1%", 1.0, "percent"),
-    ("1%", 1.0, "alternating"),
+    ("1%", 1.0, ALTERNATING),
 ];
+
+/// The target whose pace changes by itself every 50 ms: of it only the depths are of interest.
+const ALTERNATING: &str = "alternating";
 
 /// Length of a run.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -50,7 +52,7 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let (mut cpu, mut memory) = (Series::default(), Series::default());
     for (bound, limit, kind) in SLOWDOWNS {
-        let mut slowdowns = Series::default();
+        let (mut slowdowns, mut paces) = (Series::default(), Series::default());
         let mut distances = Series::default();
         let mut target = Target::start(&binary, kind)?;
         let truth = traced(target.pid())?;
@@ -67,8 +69,9 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
             let with = target.run(WINDOW)?;
             probe.detach()?;
             let after = target.run(WINDOW)?;
+            slowdowns.push(with.lost() - f64::midpoint(before.lost(), after.lost()));
             let without = f64::midpoint(before.pace(), after.pace());
-            slowdowns.push(100.0 * (1.0 - with.pace() / without));
+            paces.push(100.0 * (1.0 - with.pace() / without));
             before = after;
 
             let report: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
@@ -79,12 +82,12 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
             let seconds = number(&report["window"]["seconds"])?;
             cpu.push(100.0 * number(&own["cpu_seconds"])? / seconds);
         }
-        let row = Row::new(
-            format!("budget {bound}, {kind}: slowdown"),
-            Unit::Percent,
-            slowdowns,
-        );
-        rows.push(row.limit(limit));
+        if kind != ALTERNATING {
+            let name = format!("budget {bound}, {kind}: slowdown");
+            rows.push(Row::new(name, Unit::Percent, slowdowns).limit(limit));
+            let name = format!("budget {bound}, {kind}: whole runs slower by, with all drift");
+            rows.push(Row::new(name, Unit::Percent, paces));
+        }
         if limit > LEAST_BOUND {
             let name = format!("budget {bound}, {kind}: largest gap of depths");
             rows.push(Row::new(name, Unit::Percent, distances).limit(DISTANCE_LIMIT));
@@ -170,83 +173,6 @@ fn distance(one: &Shares, other: &Shares) -> f64 {
         largest = largest.max(f64::abs(gap));
     }
     largest
-}
-
-/// A running `tests/fixtures/budget`. Dropping it ends it.
-struct Target {
-    child: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-/// What the target did in a stretch of time, as it says itself.
-struct Run {
-    seconds: f64,
-    lookups: [f64; 2],
-}
-
-impl Run {
-    /// Lookups per second. In the alternating target each of its maps has its own pace, so that a run may have a little more
-    /// of one than of the other; those of the first are most.
-    fn pace(&self) -> f64 {
-        self.lookups.iter().sum::<f64>() / self.seconds
-    }
-}
-
-impl Target {
-    fn start(binary: &Path, kind: &str) -> Result<Self> {
-        let mut child = Command::new(binary)
-            .arg(kind)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (commands, answers) = pipes.ok_or_else(|| anyhow!("the target has no pipes"))?;
-        let mut target = Self {
-            child,
-            commands,
-            answers: BufReader::new(answers),
-        };
-        let ready = target.answer()?;
-        if ready != "ready" {
-            bail!("the target said {ready:?} instead of being ready");
-        }
-        Ok(target)
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn run(&mut self, window: Duration) -> Result<Run> {
-        writeln!(self.commands, "{}ms", window.as_millis())?;
-        let answer: Value = serde_json::from_str(&self.answer()?)?;
-        let number = |value: &Value| value.as_f64().context("no number in the target's answer");
-        Ok(Run {
-            seconds: number(&answer["seconds"])?,
-            lookups: [
-                number(&answer["lookups"][0])?,
-                number(&answer["lookups"][1])?,
-            ],
-        })
-    }
-
-    fn answer(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
-            bail!("the target has ended");
-        }
-        Ok(line.trim().to_owned())
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        // It may have ended already; there is nothing else to do about a failure.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[cfg(test)]

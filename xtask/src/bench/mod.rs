@@ -6,6 +6,7 @@
 mod attach;
 mod bpftrace;
 mod budget;
+mod paced;
 mod probe;
 mod profiler;
 mod report;
@@ -15,6 +16,7 @@ mod stats;
 mod table;
 mod target;
 mod terraform;
+mod timers;
 mod trace;
 mod who;
 

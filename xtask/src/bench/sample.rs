@@ -1,9 +1,10 @@
 //! What samples cost the target, and whether their shares by depth are those of its time.
 
+use super::paced::Target;
 use super::probe::Probe;
-use super::stats::{Series, ratio};
+use super::stats::Series;
 use super::table::{Row, Unit};
-use super::target::Target;
+use super::timers::Timers;
 use crate::process::{run as run_command, say};
 use crate::{tools, workspace};
 use anyhow::{Context, Result, bail};
@@ -13,24 +14,25 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// One measurement of a slowdown so small: long.
-const LONG: Duration = Duration::from_secs(10);
-/// One at so many samples that each of them counts.
-const SHORT: Duration = Duration::from_secs(2);
+/// How long the timers run, and stand still, in turns.
+const TURN: Duration = Duration::from_millis(100);
+/// Pairs of turns in a round: at the default frequency a sample takes so little that it takes many to see it.
+const MANY: usize = 150;
+/// At so many samples that each of them counts.
+const FEW: usize = 25;
 /// How often to sample to see what one costs.
 const OFTEN: &str = "9999";
 /// How long lookups are sampled, to have shares within a fraction of a point.
 const SHARES: &str = "20s";
 const SHARES_FREQUENCY: &str = "4999";
 
-/// Slowdown, cost and shares with each version of Go. All CPUs are sampled alike, so that what the target's one thread
-/// feels, all threads of a target would.
+/// Slowdown, cost and shares with each version of Go; of a target that does lookups on all CPUs.
 pub(super) fn rows(rounds: u32) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for version in tools::BENCH_GO_VERSIONS {
         say(&format!("sample, Go {version}"));
-        let binary = super::build_target(version)?;
-        let mut target = Target::start(&binary)?;
+        let binary = super::build_fixture("budget", version)?;
+        let mut target = Target::start(&binary, "bound")?;
         rows.push(slowdown(version, &mut target, rounds)?);
         rows.push(cost(version, &mut target, rounds)?);
         rows.push(shares(version)?);
@@ -38,22 +40,31 @@ pub(super) fn rows(rounds: u32) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Nanoseconds per lookup while map-probe samples like this.
-fn sampled(target: &mut Target, window: Duration, more: &[&str]) -> Result<f64> {
+/// By how many percent the target is slower while map-probe's timers run: the median of so many pairs of turns, each turn
+/// without them held against the mean of those with them before and after it.
+fn slower(target: &mut Target, pairs: usize, more: &[&str]) -> Result<f64> {
     let args = [&["--mode", "sample", "--format", "json"], more].concat();
     let probe = Probe::attach(target.pid(), &args)?;
-    let measured = target.measure("lookup", window)?;
+    let timers = Timers::of(probe.id())?;
+    let mut percent = Series::default();
+    let mut before = target.run(TURN)?.pace();
+    for _ in 0..pairs {
+        timers.run(false)?;
+        let without = target.run(TURN)?.pace();
+        timers.run(true)?;
+        let after = target.run(TURN)?.pace();
+        percent.push(100.0 * (1.0 - f64::midpoint(before, after) / without));
+        before = after;
+    }
     probe.detach()?;
-    Ok(measured)
+    percent.median().context("no pairs")
 }
 
 /// At the frequency that map-probe takes by itself.
 fn slowdown(version: &str, target: &mut Target, rounds: u32) -> Result<Row> {
     let mut percent = Series::default();
     for _ in 0..rounds {
-        let without = target.measure("lookup", LONG)?;
-        let with = sampled(target, LONG, &[])?;
-        percent.push((with / without - 1.0) * 100.0);
+        percent.push(slower(target, MANY, &[])?);
     }
     let name = format!("sample, Go {version}: slowdown of a map-bound target");
     Ok(Row::new(name, Unit::Percent, percent).limit(0.3))
@@ -63,12 +74,9 @@ fn slowdown(version: &str, target: &mut Target, rounds: u32) -> Result<Row> {
 fn cost(version: &str, target: &mut Target, rounds: u32) -> Result<Row> {
     let mut ratios = Series::default();
     for _ in 0..rounds {
-        let base = target.measure("lookup", SHORT)?;
-        let full = sampled(target, SHORT, &["--frequency", OFTEN])?;
-        let empty = sampled(target, SHORT, &["--frequency", OFTEN, "--bench-empty"])?;
-        if let Some(ratio) = ratio(base, empty, full) {
-            ratios.push(ratio);
-        }
+        let full = slower(target, FEW, &["--frequency", OFTEN])?;
+        let empty = slower(target, FEW, &["--frequency", OFTEN, "--bench-empty"])?;
+        ratios.push(full / empty);
     }
     let name = format!("sample, Go {version}: cost of a sample / of one with an empty program");
     Ok(Row::new(name, Unit::Ratio, ratios).limit(1.2))
