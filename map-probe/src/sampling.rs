@@ -10,18 +10,23 @@ use map_probe_common::sample::{BYTES_PER_ELEMENT, CodeRange, FRAMELESS, MAX_RANG
 
 use crate::error::{Failure, Status};
 use crate::plan::sampling::{self, SampleTable};
-use crate::probe::{Loaded, Sampler, max_frequency};
+use crate::probe::{Loaded, Sampler, max_frequency, samples};
 use crate::target::{AesHash, Binary};
 
 /// The share of the target's CPU time that samples may cost, unless another is asked for.
 pub const DEFAULT_SHARE: f64 = 0.003;
-/// What walking an operation adds to a sample, in nanoseconds, at about the most that is usual.
-const WALK_NS: f64 = 500.0;
+/// What walking an operation adds to a sample, in nanoseconds: measured on lookups that hash in the kernel, too.
+const WALK_NS: f64 = 2000.0;
 /// How often and how long we are sampled ourselves, to see what a sample costs.
 const TRIAL_FREQUENCY: u32 = 4000;
 const TRIAL: Duration = Duration::from_millis(60);
-/// A gap in our own time that is longer than usual by this much is no chance.
-const GAP: Duration = Duration::from_nanos(400);
+/// A gap in our own time is no chance if it is longer than usual by this much, in nanoseconds, and no sample by this much.
+const SHORTEST_GAP: u64 = 400;
+const LONGEST_GAP: u64 = 100_000;
+/// Gaps from which the usual one is taken.
+const USUAL_OF: usize = 1001;
+/// Samples from which the cost of one is reckoned, at least.
+const ENOUGH: u64 = 20;
 
 /// How often to sample, as the user says it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -186,11 +191,7 @@ pub fn rate(loaded: &Loaded, wanted: Wanted) -> Result<Rate, Failure> {
         )
         .hint("give fewer, or raise the limit: sysctl kernel.perf_event_max_sample_rate=RATE"));
     }
-    // Nobody else's: calibrating is over before the target is told.
-    let trial = Sampler::start(loaded, TRIAL_FREQUENCY.min(most))?;
-    let measured = longest_usual_gap(&gaps(TRIAL));
-    drop(trial);
-    let ns_per_sample = measured.map(|ns| ns + WALK_NS);
+    let ns_per_sample = ns_per_sample(loaded, TRIAL_FREQUENCY.min(most))?;
     let share = match wanted.frequency {
         Some(_) => wanted.share,
         None => Some(wanted.share.unwrap_or(DEFAULT_SHARE).min(DEFAULT_SHARE)),
@@ -217,28 +218,48 @@ fn affordable(share: f64, ns_per_sample: Option<f64>) -> u32 {
     }
 }
 
-/// How long we were away between one look at the clock and the next, in nanoseconds.
-fn gaps(time: Duration) -> Vec<u64> {
-    let mut gaps = Vec::with_capacity(1 << 22);
+/// What a sample costs, in nanoseconds, as we feel it ourselves: what is taken from us with timers, over what is without.
+/// `None` of too few samples.
+fn ns_per_sample(loaded: &Loaded, frequency: u32) -> Result<Option<f64>, Failure> {
     let start = Instant::now();
-    let mut last = start;
-    while last - start < time && gaps.len() < gaps.capacity() {
-        let now = Instant::now();
-        gaps.push(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX));
-        last = now;
-    }
-    gaps
+    let clock = || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let usually = taken(TRIAL, clock);
+    let (before, _) = samples(loaded)?;
+    let trial = Sampler::start(loaded, frequency)?;
+    let sampled = taken(TRIAL, clock);
+    drop(trial);
+    let (after, _) = samples(loaded)?;
+    let met = after.total.saturating_sub(before.total);
+    Ok((met >= ENOUGH).then(|| sampled.saturating_sub(usually) as f64 / met as f64 + WALK_NS))
 }
 
-/// The middle one of those gaps that are interruptions, less what a look at the clock takes; `None` of too few.
-fn longest_usual_gap(gaps: &[u64]) -> Option<f64> {
-    const ENOUGH: usize = 20;
-    let mut gaps = gaps.to_vec();
-    gaps.sort_unstable();
-    let usual = *gaps.get(gaps.len() / 2)?;
-    let first = gaps.partition_point(|gap| *gap < usual + GAP.as_nanos() as u64);
-    let interruptions = &gaps[first..];
-    (interruptions.len() >= ENOUGH).then(|| (interruptions[interruptions.len() / 2] - usual) as f64)
+/// How many nanoseconds of this time were taken from us by short interruptions: by what some looks at the clock are further
+/// apart than usual. Keeps no list of them all: new memory is given in interruptions too.
+fn taken(time: Duration, mut clock: impl FnMut() -> u64) -> u64 {
+    let start = clock();
+    let mut last = start;
+    let mut gap = || {
+        let before = std::mem::replace(&mut last, clock());
+        (last - before, last)
+    };
+    let mut first = [0; USUAL_OF];
+    for entry in &mut first {
+        (*entry, _) = gap();
+    }
+    first.sort_unstable();
+    let usual = first[USUAL_OF / 2];
+    let end = start.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    let mut taken = 0;
+    loop {
+        let (gap, now) = gap();
+        let more = gap.saturating_sub(usual);
+        if (SHORTEST_GAP..LONGEST_GAP).contains(&more) {
+            taken += more;
+        }
+        if now >= end {
+            return taken;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -254,14 +275,21 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_costs_what_most_interruptions_take() {
-        let mut gaps = vec![25; 10_000];
-        gaps.extend([3_025; 60]);
-        gaps.extend([1_000_025; 5]);
-        gaps.extend([700; 5]);
-        assert_eq!(longest_usual_gap(&gaps), Some(3_000.0));
-        assert_eq!(longest_usual_gap(&[25; 100]), None);
-        assert_eq!(longest_usual_gap(&[]), None);
+    fn what_is_taken_is_what_interruptions_are_longer_than_a_look_at_the_clock() {
+        let mut looks = 0_u64;
+        let mut now = 0;
+        let taken = taken(Duration::from_millis(1), || {
+            looks += 1;
+            // Interruptions of 3 µs, one of them split in two, among many looks; and a thread that had our CPU for 5 ms.
+            now += match looks {
+                2000 | 5000 | 8000 => 3025,
+                6000 | 6001 => 1525,
+                9000 => 5_000_025,
+                _ => 25,
+            };
+            now
+        });
+        assert_eq!(taken, 12_000);
     }
 
     #[test]

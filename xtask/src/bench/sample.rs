@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const FEW: usize = 25;
 /// How often to sample to see what one costs.
 const OFTEN: &str = "9999";
 /// How long lookups are sampled, to have shares within a fraction of a point.
-const SHARES: &str = "20s";
+const SHARES: &str = "10s";
 const SHARES_FREQUENCY: &str = "4999";
 
 /// Slowdown, cost and shares with each version of Go; of a target that does lookups on all CPUs.
@@ -35,7 +36,7 @@ pub(super) fn rows(rounds: u32) -> Result<Vec<Row>> {
         let mut target = Target::start(&binary, "bound")?;
         rows.push(slowdown(version, &mut target, rounds)?);
         rows.push(cost(version, &mut target, rounds)?);
-        rows.push(shares(version)?);
+        rows.push(shares(version, rounds)?);
     }
     Ok(rows)
 }
@@ -83,13 +84,23 @@ fn cost(version: &str, target: &mut Target, rounds: u32) -> Result<Row> {
 }
 
 /// Shares by depth, as the target measures them and as samples have them: the largest difference of all map types.
-fn shares(version: &str) -> Result<Row> {
+fn shares(version: &str, rounds: u32) -> Result<Row> {
     let binary = workspace::work()
         .join("bench")
         .join(format!("oracle-go{version}"));
     let source = workspace::root().join("tests/fixtures/oracle");
     run_command(&mut tools::go_build(&tools::go(version)?, &source, &binary))?;
-    let mut target = Command::new(&binary)
+    let mut points = Series::default();
+    for _ in 0..rounds {
+        points.push(shares_off(&binary)?);
+    }
+    let name = format!("sample, Go {version}: share by depth, off the measured one by at most");
+    Ok(Row::new(name, Unit::Percent, points).limit(2.0))
+}
+
+/// By how many percent they are off in one run of the oracle.
+fn shares_off(binary: &Path) -> Result<f64> {
+    let mut target = Command::new(binary)
         .args(["-wait", "-shares", SHARES])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -120,10 +131,7 @@ fn shares(version: &str) -> Result<Row> {
     for of_type in truth.as_array().context("no types")? {
         largest = f64::max(largest, difference(of_type, &report)?);
     }
-    let mut points = Series::default();
-    points.push(largest);
-    let name = format!("sample, Go {version}: share by depth, off the measured one by at most");
-    Ok(Row::new(name, Unit::Percent, points).limit(2.0))
+    Ok(largest)
 }
 
 /// The largest difference of two shares of one type, in percent.
