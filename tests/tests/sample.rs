@@ -160,6 +160,8 @@ fn a_profile_of_samples_has_those_of_the_report_and_their_time() -> Result<()> {
         "sample",
         "--frequency",
         "1999",
+        "--max-overhead",
+        "off",
         "--pid",
         &pid,
         "--output",

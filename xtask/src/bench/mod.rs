@@ -6,6 +6,7 @@
 mod attach;
 mod bpftrace;
 mod budget;
+mod fixture;
 mod paced;
 mod probe;
 mod profiler;

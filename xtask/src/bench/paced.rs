@@ -1,22 +1,17 @@
 //! The Go program that says its own pace: `tests/fixtures/budget`.
 
+use super::fixture::Fixture;
 use super::stats::Series;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// Slices on each side of one that its pace is held against.
 const NEIGHBOURS: usize = 5;
 
-/// A running `tests/fixtures/budget`. Dropping it ends it.
-pub(super) struct Target {
-    child: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
+/// A running target. Dropping it ends it.
+pub(super) struct Target(Fixture);
 
 /// What the target did in a stretch of time, as it says itself.
 pub(super) struct Run {
@@ -60,34 +55,20 @@ impl Run {
 }
 
 impl Target {
+    /// Starts it with one kind of work.
     pub(super) fn start(binary: &Path, kind: &str) -> Result<Self> {
-        let mut child = Command::new(binary)
-            .arg(kind)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
-        let (commands, answers) = pipes.ok_or_else(|| anyhow!("the target has no pipes"))?;
-        let mut target = Self {
-            child,
-            commands,
-            answers: BufReader::new(answers),
-        };
-        let ready = target.answer()?;
-        if ready != "ready" {
-            bail!("the target said {ready:?} instead of being ready");
-        }
-        Ok(target)
+        Fixture::start(binary, &[kind]).map(Self)
     }
 
+    /// Its process id.
     pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+        self.0.pid()
     }
 
+    /// What it does in so much time from now.
     pub(super) fn run(&mut self, window: Duration) -> Result<Run> {
-        writeln!(self.commands, "{}ms", window.as_millis())?;
-        let answer: Value = serde_json::from_str(&self.answer()?)?;
+        self.0.tell(&format!("{}ms", window.as_millis()))?;
+        let answer: Value = serde_json::from_str(&self.0.answer()?)?;
         let number = |value: &Value| value.as_f64().context("no number in the target's answer");
         let slices = answer["slices"].as_array().context("no slices")?;
         Ok(Run {
@@ -101,22 +82,6 @@ impl Target {
                 number(&answer["lookups"][1])?,
             ],
         })
-    }
-
-    fn answer(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
-            bail!("the target has ended");
-        }
-        Ok(line.trim().to_owned())
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        // It may have ended already; there is nothing else to do about a failure.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
