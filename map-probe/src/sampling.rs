@@ -17,9 +17,10 @@ use crate::target::{AesHash, Binary};
 pub const DEFAULT_SHARE: f64 = 0.003;
 /// What walking an operation adds to a sample, in nanoseconds: measured on lookups that hash in the kernel, too.
 const WALK_NS: f64 = 2000.0;
-/// How often and how long we are sampled ourselves, to see what a sample costs.
+/// How often, how long and how many times we are sampled ourselves, to see what a sample costs.
 const TRIAL_FREQUENCY: u32 = 4000;
-const TRIAL: Duration = Duration::from_millis(60);
+const TRIAL: Duration = Duration::from_millis(20);
+const TRIALS: usize = 3;
 /// A gap in our own time is no chance if it is longer than usual by this much, in nanoseconds, and no sample by this much.
 const SHORTEST_GAP: u64 = 400;
 const LONGEST_GAP: u64 = 100_000;
@@ -219,18 +220,33 @@ fn affordable(share: f64, ns_per_sample: Option<f64>) -> u32 {
 }
 
 /// What a sample costs, in nanoseconds, as we feel it ourselves: what is taken from us with timers, over what is without.
-/// `None` of too few samples.
+/// `None` of too few samples. Others interrupt us too, now and then: of several trials, the middle one counts over the least
+/// that was taken without timers, which is rather too much than too little.
 fn ns_per_sample(loaded: &Loaded, frequency: u32) -> Result<Option<f64>, Failure> {
     let start = Instant::now();
     let clock = || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    let usually = taken(TRIAL, clock);
-    let (before, _) = samples(loaded)?;
-    let trial = Sampler::start(loaded, frequency)?;
-    let sampled = taken(TRIAL, clock);
-    drop(trial);
-    let (after, _) = samples(loaded)?;
-    let met = after.total.saturating_sub(before.total);
-    Ok((met >= ENOUGH).then(|| sampled.saturating_sub(usually) as f64 / met as f64 + WALK_NS))
+    let mut usually = u64::MAX;
+    let mut trials = [(0, 0); TRIALS];
+    for trial in &mut trials {
+        usually = usually.min(taken(TRIAL, clock));
+        let (before, _) = samples(loaded)?;
+        let timers = Sampler::start(loaded, frequency)?;
+        let taken = taken(TRIAL, clock);
+        drop(timers);
+        let (after, _) = samples(loaded)?;
+        *trial = (taken, after.total.saturating_sub(before.total));
+    }
+    Ok(middle_cost(trials, usually).map(|ns| ns + WALK_NS))
+}
+
+/// The middle one of the costs of a sample that trials tell, each by what was taken, of it `usually` anyway, and by the number
+/// of samples.
+fn middle_cost(trials: [(u64, u64); TRIALS], usually: u64) -> Option<f64> {
+    let mut costs =
+        trials.map(|(taken, samples)| taken.saturating_sub(usually) as f64 / samples.max(1) as f64);
+    costs.sort_unstable_by(f64::total_cmp);
+    let enough = trials.iter().all(|(_, samples)| *samples >= ENOUGH);
+    enough.then_some(costs[TRIALS / 2])
 }
 
 /// How many nanoseconds of this time were taken from us by short interruptions: by what some looks at the clock are further
@@ -272,6 +288,14 @@ mod tests {
         assert_eq!(affordable(0.003, Some(3000.0)), 999);
         assert_eq!(affordable(0.003, None), 299);
         assert_eq!(affordable(0.000_000_1, Some(3000.0)), 1);
+    }
+
+    #[test]
+    fn a_sample_costs_what_the_middle_trial_says_if_each_has_some() {
+        let trials = [(800_000, 80), (1_000_000, 80), (5_000_000, 80)];
+        assert_eq!(middle_cost(trials, 200_000), Some(10_000.0));
+        let few = [(800_000, 80), (1_000_000, 80), (0, 3)];
+        assert_eq!(middle_cost(few, 0), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::time::Duration;
 /// How far apart the reported and the true distribution may be, in percent.
 const DISTANCE_LIMIT: f64 = 1.0;
 
-/// So small a bound, in percent, leaves too few operations to say much of their depths.
+/// So small a bound, in percent, leaves too few operations to say much of their depths, and takes more pairs to be seen.
 const LEAST_BOUND: f64 = 0.1;
 
 /// Resident memory that map-probe may have, in MB, and its share of a CPU, in percent.
@@ -57,6 +57,11 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
         let mut target = Target::start(&binary, kind)?;
         let truth = traced(target.pid())?;
         let mut before = target.run(WINDOW)?;
+        let pairs = if limit > LEAST_BOUND {
+            pairs
+        } else {
+            3 * pairs
+        };
         for pair in 1..=pairs {
             say(&format!("{bound} on {kind}: pair {pair} of {pairs}"));
             let file = workspace::work().join("bench/budget.json");

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// How long the timers run, and stand still, in turns.
 const TURN: Duration = Duration::from_millis(100);
 /// Pairs of turns in a round: at the default frequency a sample takes so little that it takes many to see it.
-const MANY: usize = 150;
+const MANY: usize = 300;
 /// At so many samples that each of them counts.
 const FEW: usize = 25;
 /// How often to sample to see what one costs.
