@@ -12,7 +12,7 @@ use crate::wanted::Wanted;
 pub(super) struct Who {
     /// Count by stack too: who called the function that does the operation
     ///
-    /// Costs the target some 0.3 µs more for each operation.
+    /// Costs the target some 0.4 µs more for each operation.
     #[arg(long)]
     stacks: bool,
 
