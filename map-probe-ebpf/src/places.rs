@@ -37,8 +37,11 @@ pub(crate) fn count(scratch: &mut Scratch, block: u32, cell: u32, depth: u32) ->
             caller: stack::number(frame, &mut scratch.callers),
             ..key
         };
-        let slot = BY_STACK.get_ptr_mut(slots::stack_slot(stack.caller, stack.kind()));
-        if stack.caller == 0 || !in_slot(slot) {
+        let slot = match stack.caller {
+            0 => None,
+            caller => BY_STACK.get_ptr_mut(slots::stack_slot(caller, stack.kind())),
+        };
+        if !in_slot(slot) {
             count::in_cell(NO_STACK_BLOCK, cell as usize, depth);
         }
     }
