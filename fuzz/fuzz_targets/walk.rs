@@ -79,7 +79,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((head, rest)) = bytes.split_first_chunk::<6>() else {
         return;
     };
-    let Some((words, rest)) = rest.split_first_chunk::<32>() else {
+    let Some((words, rest)) = rest.split_first_chunk::<40>() else {
         return;
     };
     let Some((programs, memory)) = rest.split_first_chunk::<16>() else {
