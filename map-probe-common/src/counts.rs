@@ -144,6 +144,9 @@ pub const SITE_SLOTS: u32 = 65_536;
 /// Slots of the table of maps: combinations of map, type, cell and depth.
 pub const MAP_SLOTS: u32 = 16_384;
 
+/// Counters of changes of maps, each for all maps whose addresses lead to it: the change of another map costs a look.
+pub const CHANGE_COUNTERS: u32 = 4096;
+
 /// How full a map was as an operation started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

@@ -42,16 +42,21 @@ pub(crate) struct Scratch {
 #[inline(always)]
 pub(crate) fn claim() -> Result<&'static mut Scratch, Cause> {
     // The first one is free unless a thread was put off the CPU in a probe: not worth a call.
-    if let Some(first) = SCRATCH.get_ptr_mut(0) {
-        // SAFETY: the pointer is to a map's value; only this field is touched before it is claimed.
-        if atomic::exchange(unsafe { &raw mut (*first).claimed }, 1) == 0 {
-            // SAFETY: nobody else has it until it is released.
-            return Ok(unsafe { &mut *first });
-        }
-    }
-    let scratch = SCRATCH.get_ptr_mut(claim_place()).ok_or(Cause::TableFull)?;
+    let scratch = match take(0) {
+        Some(first) => first,
+        None => SCRATCH.get_ptr_mut(claim_place()).ok_or(Cause::TableFull)?,
+    };
     // SAFETY: the pointer is to a map's value, and nobody else has it until it is released.
     Ok(unsafe { &mut *scratch })
+}
+
+/// This place, if nobody has it, and if there is such a place.
+#[inline(always)]
+fn take(index: u32) -> Option<*mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(index)?;
+    // SAFETY: the pointer is to a map's value; only this field is touched before it is claimed.
+    let claimed = unsafe { &raw mut (*scratch).claimed };
+    (atomic::exchange(claimed, 1) == 0).then_some(scratch)
 }
 
 /// Claims a place and gives its index, which is none if all are claimed. A thread stays on its CPU while it is in a
@@ -62,11 +67,7 @@ pub(crate) fn claim() -> Result<&'static mut Scratch, Cause> {
 #[inline(never)]
 extern "C" fn claim_place() -> u32 {
     for index in 1..PER_CPU {
-        let Some(scratch) = SCRATCH.get_ptr_mut(index) else {
-            break;
-        };
-        // SAFETY: the pointer is to a map's value; only this field is touched before it is claimed.
-        if atomic::exchange(unsafe { &raw mut (*scratch).claimed }, 1) == 0 {
+        if take(index).is_some() {
             return index;
         }
     }

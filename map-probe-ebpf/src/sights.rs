@@ -2,6 +2,7 @@
 //! inserts and deletes are all trapped.
 
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
+use map_probe_common::counts::CHANGE_COUNTERS;
 use map_probe_common::op::Op;
 use map_probe_common::options::{MAPS, SEES_CHANGES};
 use map_probe_common::slots::{first_slot, mix};
@@ -9,9 +10,6 @@ use map_probe_common::slots::{first_slot, mix};
 use crate::atomic;
 use crate::tables::CHANGES;
 use crate::world::options;
-
-/// Numbers of changes that are kept, each for all maps whose addresses lead to it: the change of another map costs a look.
-pub(crate) const COUNTED: u32 = 4096;
 
 /// Whether sights are numbered by the changes before them.
 #[inline(always)]
@@ -68,5 +66,5 @@ pub(crate) fn jiffies() -> u64 {
 
 #[inline(always)]
 fn index(map: u64) -> u32 {
-    first_slot(mix(map, 0), COUNTED - 1)
+    first_slot(mix(map, 0), CHANGE_COUNTERS - 1)
 }

@@ -114,10 +114,11 @@ impl World for Kernel {
             0 => limit,
             most => limit.min(most),
         };
-        // Most walks have one step.
+        // Most walks have one step, which is not worth a loop.
         if walk_step(search) != 0 {
             return;
         }
+        let limit = limit.saturating_sub(1);
         // SAFETY: the callback has the form that `bpf_loop` calls, and `search` outlives the loop.
         unsafe {
             bpf_loop(limit, callback as *mut c_void, (&raw mut search).cast(), 0);

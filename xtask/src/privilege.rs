@@ -1,6 +1,6 @@
 //! Root, BPF and uprobes: whether they are there, and how to run as root.
 
-use crate::process::on_path;
+use crate::process::{new_descriptor, on_path};
 use anyhow::{Result, bail};
 use std::ffi::OsStr;
 use std::io::Error;
@@ -56,10 +56,6 @@ fn create_bpf_map() -> std::result::Result<(), Error> {
             size_of_val(&attributes),
         )
     };
-    if fd < 0 {
-        return Err(Error::last_os_error());
-    }
-    // SAFETY: the descriptor was just made and nobody else has it.
-    unsafe { libc::close(fd as libc::c_int) };
-    Ok(())
+    // SAFETY: it is a new descriptor or negative.
+    unsafe { new_descriptor(fd) }.map(drop)
 }

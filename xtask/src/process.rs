@@ -4,7 +4,8 @@ use crate::workspace;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{SigHandler, Signal};
 use std::ffi::OsStr;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -17,6 +18,19 @@ pub(crate) fn say(line: &str) {
 /// A line of a task's result, on standard output.
 pub(crate) fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// What a system call returned that makes a descriptor.
+///
+/// # Safety
+///
+/// It is a new descriptor that nobody else has, or negative.
+pub(crate) unsafe fn new_descriptor(returned: libc::c_long) -> io::Result<OwnedFd> {
+    match RawFd::try_from(returned) {
+        // SAFETY: the caller's promise.
+        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// A command of cargo's on this workspace.

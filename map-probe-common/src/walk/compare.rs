@@ -140,14 +140,10 @@ impl Comparison {
             Some(true) => {
                 // A rest that is shorter is read together with the end of what has been compared.
                 let rest = self.run_bytes - bytes;
-                let step = if rest < bytes { rest } else { bytes };
+                let step = rest.min(bytes);
                 self.run_left = left.wrapping_add(step);
                 self.run_right = right.wrapping_add(step);
-                self.run_bytes = match rest {
-                    0 => 0,
-                    _ if rest < bytes => bytes,
-                    _ => rest,
-                };
+                self.run_bytes = if rest == 0 { 0 } else { rest.max(bytes) };
                 Verdict::Undecided
             }
         }

@@ -46,7 +46,7 @@ pub fn hash<W: World>(
         KeyForm::Value32 => return word(world, schedule, seed, u64::from(key as u32)).map(Some),
         KeyForm::Value64 => return word(world, schedule, seed, key).map(Some),
         KeyForm::String => (key, key_len),
-        KeyForm::Pointer if typ.key_program.start >= typ.key_program.end => match typ.key_bytes {
+        KeyForm::Pointer if typ.compares_memory() => match typ.key_bytes {
             0 => return Ok(Some(seed)),
             4 => {
                 let key = world.read::<u32>(key).ok_or(Cause::Fault)?;

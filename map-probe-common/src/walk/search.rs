@@ -130,13 +130,11 @@ impl<W: World> Search<W> {
             {
                 return End::Failed(Cause::Torn);
             }
-            shape.entries = header.get(layout.entries);
+            see(world, &header, shape);
             if is_swiss {
-                shape.tables = header.get(layout.second);
                 shape.units = u64::from(header.get(layout.storage) != 0);
                 swiss::start(world, &header, &typ, operation)
             } else {
-                shape.tables = 1;
                 shape.units = 1 << (header.get(layout.shift) & 63);
                 classic::start(world, &header, &typ, operation)
             }
@@ -257,12 +255,6 @@ impl<W: World> Search<W> {
         true
     }
 
-    /// Whether keys compare as memory.
-    fn is_memory(&self) -> bool {
-        let program = self.typ.key_program;
-        program.start >= program.end
-    }
-
     /// A slot's string, as the address and the number of its bytes.
     fn string_at(&self, address: u64, known: bool) -> Option<[u64; 2]> {
         if known {
@@ -304,20 +296,21 @@ impl<W: World> Search<W> {
                     return true;
                 }
             },
-            KeyForm::Pointer if known && self.is_memory() && self.typ.key_bytes == 16 => self
-                .world
-                .read::<[u64; 2]>(self.key)
-                .map(|key| key == self.first),
-            KeyForm::Pointer if known && self.is_memory() && self.typ.key_bytes == 8 => self
-                .world
-                .read::<u64>(self.key)
-                .map(|key| key == self.first[0]),
+            KeyForm::Pointer if known && self.typ.compares_memory() && self.typ.key_bytes == 16 => {
+                self.world
+                    .read::<[u64; 2]>(self.key)
+                    .map(|key| key == self.first)
+            }
+            KeyForm::Pointer if known && self.typ.compares_memory() && self.typ.key_bytes == 8 => {
+                self.world
+                    .read::<u64>(self.key)
+                    .map(|key| key == self.first[0])
+            }
             KeyForm::Pointer => {
-                let program = self.typ.key_program;
-                self.comparison = if self.is_memory() {
+                self.comparison = if self.typ.compares_memory() {
                     Comparison::memory(self.key, address, u64::from(self.typ.key_bytes))
                 } else {
-                    Comparison::program(self.key, address, program)
+                    Comparison::program(self.key, address, self.typ.key_program)
                 };
                 self.comparing = true;
                 return true;
@@ -375,13 +368,20 @@ fn is_swiss<W: World>(world: W) -> bool {
     world.layout().kind == LayoutKind::Swiss as u32
 }
 
-/// Sees how full a Swiss map is, as far as its header says it.
+/// Sees how full a map is, as far as its header says it.
 pub fn see_map<W: World>(world: W, map: u64, shape: &mut Shape) -> Option<()> {
-    let header = Header::read(world, map)?;
+    see(world, &Header::read(world, map)?, shape);
+    Some(())
+}
+
+fn see<W: World>(world: W, header: &Header, shape: &mut Shape) {
     let layout = world.layout();
     shape.entries = header.get(layout.entries);
-    shape.tables = header.get(layout.second);
-    Some(())
+    shape.tables = if is_swiss(world) {
+        header.get(layout.second)
+    } else {
+        1
+    };
 }
 
 /// Whether the map has got other storage since `header` was read.

@@ -44,6 +44,13 @@ shared!(MapType, 44, {
     indirect_key: u32, elems_offset: u32, elem_stride: u32, indirect_elem: u32, key_bytes: u32, key_program: EqualProgram,
 });
 
+impl MapType {
+    /// Whether keys compare as memory: [`MapType::key_bytes`] of it.
+    pub(super) fn compares_memory(&self) -> bool {
+        self.key_program.start >= self.key_program.end
+    }
+}
+
 /// The largest bucket or group there is: Go keeps keys and elements up to 128 bytes in the slot.
 // Go 1.18..1.20 runtime/map.go: const maxKeySize = 128
 // Go 1.21..1.25 classic internal/abi/map.go|map_noswiss.go: const MapMaxKeyBytes|OldMapMaxKeyBytes = 128

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData};
 use map_probe_common::counts::{
-    Block, FIRST_TYPE_BLOCK, MAP_SLOTS, MapCount, MapKey, SITE_SLOTS, SiteKey,
+    Block, CHANGE_COUNTERS, FIRST_TYPE_BLOCK, MAP_SLOTS, MapCount, MapKey, SITE_SLOTS, SiteKey,
 };
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
 use map_probe_common::options::{MAPS, Options, SITES, STACKS};
@@ -30,9 +30,6 @@ const VERIFY_SIZES: [(&str, usize); 3] =
 
 /// Probes that are known by their addresses only: sites, and returns when verifying.
 const COOKIES: usize = 1024;
-
-/// Numbers of changes of maps: as many as the kernel side's `sights.rs` says.
-const CHANGES: usize = 4096;
 
 /// Different stacks that are remembered; 600 bytes of kernel memory each, only with `--stacks`.
 const STACKS_MET: usize = 16_384;
@@ -135,7 +132,7 @@ impl Loaded {
         let asked = |what| tables.options.count & what != 0;
         let slots = |what, slots| if asked(what) { slots } else { 1 };
         let (by_site, by_stack) = (slots(SITES, SITE_SLOTS), slots(STACKS, SITE_SLOTS));
-        let by_map = slots(MAPS, MAP_SLOTS);
+        let (by_map, changes) = (slots(MAPS, MAP_SLOTS), slots(MAPS, CHANGE_COUNTERS));
         let blocks = FIRST_TYPE_BLOCK as usize + type_blocks(nr_cpus()?);
         let cpus = if windowed { nr_cpus()? } else { 1 };
         let mut sizes = HashMap::from([
@@ -148,7 +145,7 @@ impl Loaded {
             ("STACKS", if asked(STACKS) { STACKS_MET } else { 1 }),
             ("BY_STACK", by_stack as usize),
             ("UNWANTED", blocks),
-            ("CHANGES", if asked(MAPS) { CHANGES } else { 1 }),
+            ("CHANGES", changes as usize),
             ("BY_MAP", by_map as usize),
             ("SITES", tables.sites.len().max(MAX_SITES as usize)),
             ("CODE", code.len().max(1)),

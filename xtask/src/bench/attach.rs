@@ -3,15 +3,14 @@
 use super::stats::Series;
 use super::table::{Row, Unit};
 use super::target::Target;
-use crate::process::read;
+use crate::process::{new_descriptor, read};
 use crate::{tools, workspace};
 use anyhow::{Context, Result, bail};
 use map_probe_tests::report::site_addresses;
 use object::{Object as _, ObjectSegment as _};
 use std::ffi::CString;
 use std::fs;
-use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -127,10 +126,6 @@ fn perf_event(kind: u32, path: &CString, offset: u64, pid: i32) -> Result<OwnedF
             CLOSE_ON_EXEC,
         )
     };
-    let fd = i32::try_from(fd)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error()).context("cannot make a perf event");
-    }
-    // SAFETY: the descriptor is new, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: it is a new descriptor or negative.
+    unsafe { new_descriptor(fd) }.context("cannot make a perf event")
 }

@@ -16,6 +16,15 @@ pub(super) struct Fixture {
 impl Fixture {
     /// Starts it and waits until it is ready.
     pub(super) fn start(binary: &Path, args: &[&str]) -> Result<Self> {
+        let (fixture, ready) = Self::spawn(binary, args)?;
+        if ready != "ready" {
+            bail!("the target said {ready:?} instead of being ready");
+        }
+        Ok(fixture)
+    }
+
+    /// Starts it, and what it says first.
+    pub(super) fn spawn(binary: &Path, args: &[&str]) -> Result<(Self, String)> {
         let mut child = Command::new(binary)
             .args(args)
             .stdin(Stdio::piped())
@@ -29,11 +38,8 @@ impl Fixture {
             commands,
             answers: BufReader::new(answers),
         };
-        let ready = fixture.answer()?;
-        if ready != "ready" {
-            bail!("the target said {ready:?} instead of being ready");
-        }
-        Ok(fixture)
+        let first = fixture.answer()?;
+        Ok((fixture, first))
     }
 
     /// Its process id.

@@ -1,5 +1,6 @@
 //! What samples cost the target, and whether their shares by depth are those of its time.
 
+use super::fixture::Fixture;
 use super::paced::Target;
 use super::probe::Probe;
 use super::stats::Series;
@@ -10,9 +11,7 @@ use crate::{tools, workspace};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long the timers run, and stand still, in turns.
@@ -100,32 +99,18 @@ fn shares(version: &str, rounds: u32) -> Result<Row> {
 
 /// By how many percent they are off in one run of the oracle.
 fn shares_off(binary: &Path) -> Result<f64> {
-    let mut target = Command::new(binary)
-        .args(["-wait", "-shares", SHARES])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut input = target.stdin.take().context("no standard input")?;
-    let mut lines = BufReader::new(target.stdout.take().context("no output")?).lines();
-    let mut line = || {
-        lines
-            .next()
-            .context("the target ended")?
-            .context("its output")
-    };
-    line()?;
+    let (mut target, _) = Fixture::spawn(binary, &["-wait", "-shares", SHARES])?;
     let directory = tempfile::tempdir()?;
     let output = directory.path().join("report.json");
     let path = output.to_str().context("a path")?;
     let more = ["--frequency", SHARES_FREQUENCY, "--output", path];
     let args = [&["--mode", "sample", "--format", "json"], more.as_slice()].concat();
-    let probe = Probe::attach(target.id(), &args)?;
-    writeln!(input)?;
-    line()?;
+    let probe = Probe::attach(target.pid(), &args)?;
+    target.tell("")?;
+    target.answer()?;
     probe.detach()?;
-    writeln!(input)?;
-    let truth: Value = serde_json::from_str(&line()?)?;
-    target.wait()?;
+    target.tell("")?;
+    let truth: Value = serde_json::from_str(&target.answer()?)?;
     let report: Value = serde_json::from_str(&std::fs::read_to_string(output)?)?;
     let mut largest = 0.0;
     for of_type in truth.as_array().context("no types")? {

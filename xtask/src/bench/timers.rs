@@ -1,10 +1,11 @@
 //! The timers of a `map-probe` that samples, to be stopped and started from outside: so that a target is measured with and
 //! without them in turns of a fraction of a second.
 
+use crate::process::new_descriptor;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// What the kernel calls a perf event's descriptor in `/proc/PID/fd`.
 const PERF_EVENT: &str = "anon_inode:[perf_event]";
@@ -49,20 +50,12 @@ impl Timers {
 }
 
 fn pidfd(pid: u32) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes two numbers.
-    descriptor(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+    // SAFETY: the call takes two numbers, and returns a new descriptor or a negative number.
+    unsafe { new_descriptor(libc::syscall(libc::SYS_pidfd_open, pid, 0)) }
 }
 
 fn duplicate(process: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes three numbers.
-    descriptor(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })
-}
-
-/// The descriptor that a call returned.
-fn descriptor(returned: libc::c_long) -> io::Result<OwnedFd> {
-    match RawFd::try_from(returned) {
-        // SAFETY: the kernel has just made it, and nobody else knows of it.
-        Ok(number) if number >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let process = process.as_raw_fd();
+    // SAFETY: the call takes three numbers, and returns a new descriptor or a negative number.
+    unsafe { new_descriptor(libc::syscall(libc::SYS_pidfd_getfd, process, number, 0)) }
 }

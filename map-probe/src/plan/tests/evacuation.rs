@@ -56,22 +56,17 @@ fn an_insert_without_the_call_that_evacuates_is_refused() {
 #[test]
 fn where_what_evacuates_is_inlined_its_first_call_is_the_one_that_counts() {
     let code = hashing(|a| {
-        let (mut join, mut done) = (a.create_label(), a.create_label());
-        a.mov(qword_ptr(rsp + 0x18), rax)?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.cmp(qword_ptr(rbx + 24), 0)?;
-        a.je(join)?;
-        a.mov(rax, qword_ptr(rsp + 0x40))?;
-        a.call(EVACUATE)?;
-        a.mov(rax, qword_ptr(rsp + 0x18))?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.cmp(qword_ptr(rbx + 24), 0)?;
-        a.je(done)?;
-        a.mov(rax, qword_ptr(rsp + 0x40))?;
-        a.call(EVACUATE)?;
-        a.set_label(&mut done)?;
-        a.mov(rbx, qword_ptr(rsp + 0x48))?;
-        a.set_label(&mut join)?;
+        evacuate(a, EVACUATE, |a| {
+            let mut done = a.create_label();
+            a.mov(rax, qword_ptr(rsp + 0x18))?;
+            a.mov(rbx, qword_ptr(rsp + 0x48))?;
+            a.cmp(qword_ptr(rbx + 24), 0)?;
+            a.je(done)?;
+            a.mov(rax, qword_ptr(rsp + 0x40))?;
+            a.call(EVACUATE)?;
+            a.set_label(&mut done)?;
+            a.mov(rbx, qword_ptr(rsp + 0x48))
+        })?;
         a.nop()?;
         a.mov(rax, rbx)
     });

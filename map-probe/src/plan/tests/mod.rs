@@ -206,7 +206,7 @@ fn reason(function: &'static [MapFunction], code: &[u8]) -> String {
 /// A classic insert: hashes, evacuates if the map is growing, searches.
 fn insert(after_call: impl Fn(&mut CodeAssembler) -> Assembled) -> Vec<u8> {
     hashing(|a| {
-        evacuate(a, |a| {
+        evacuate(a, GROW_WORK, |a| {
             after_call(a)?;
             a.mov(rbx, qword_ptr(rsp + 0x48))
         })?;
@@ -215,9 +215,10 @@ fn insert(after_call: impl Fn(&mut CodeAssembler) -> Assembled) -> Vec<u8> {
     })
 }
 
-/// What a classic insert does when it has the hash: it keeps it, and evacuates if the map is growing.
+/// What a classic insert does when it has the hash: it keeps it, and has `function` evacuate if the map is growing.
 fn evacuate(
     a: &mut CodeAssembler,
+    function: u64,
     after_call: impl Fn(&mut CodeAssembler) -> Assembled,
 ) -> Assembled {
     let mut join = a.create_label();
@@ -226,7 +227,7 @@ fn evacuate(
     a.cmp(qword_ptr(rbx + 24), 0)?;
     a.je(join)?;
     a.mov(rax, qword_ptr(rsp + 0x40))?;
-    a.call(GROW_WORK)?;
+    a.call(function)?;
     after_call(a)?;
     a.set_label(&mut join)
 }

@@ -181,7 +181,7 @@ fn while_the_map_evacuates_or_grows_nothing_is_known() {
 /// A classic insert that has evacuated, then `clc`, then `rest`.
 fn insert_then(rest: impl Fn(&mut CodeAssembler) -> Assembled) -> Vec<u8> {
     hashing(|a| {
-        evacuate(a, |_| Ok(()))?;
+        evacuate(a, GROW_WORK, |_| Ok(()))?;
         a.clc()?;
         rest(a)
     })
