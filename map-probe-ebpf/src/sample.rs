@@ -23,6 +23,10 @@ use crate::values::Values;
 use crate::world::{Kernel, options};
 use crate::{atomic, count, places, types};
 
+/// How many frames above the interrupted function's are looked at for a map function: the hash of a struct's string is four
+/// calls deep (`mapaccess1`, `type:.hash.T`, `strhash`, `aeshashbody`), of which the last has no frame.
+const FRAMES: usize = 4;
+
 /// Where a sample met a map operation.
 struct Met {
     /// The map function's number.
@@ -96,7 +100,7 @@ fn meets(sampled: &Sampled) -> bool {
     known == 0 && unsafe { ids.assume_init() }.tgid == sampled.pid
 }
 
-/// The map operation under way: that of the function at `ip`, or of its caller.
+/// The map operation under way: that of the function at `ip`, or of one that called it.
 #[inline(always)]
 fn operation_at(sampled: &Sampled, ip: u64, rsp: u64, rbp: u64) -> Option<Met> {
     let (function, entry) = halves(find(sampled, ip));
@@ -109,17 +113,36 @@ fn operation_at(sampled: &Sampled, ip: u64, rsp: u64, rbp: u64) -> Option<Met> {
         });
     }
     // A function without a frame has its return address on top of the stack, others above the frame pointer's home.
-    let slot = if entry != 0 { rsp } else { rbp.wrapping_add(8) };
-    let return_address = Kernel.read::<u64>(slot)?;
+    if entry != 0 {
+        let return_address = Kernel.read::<u64>(rsp)?;
+        if let Some(met) = called_at(sampled, return_address, rsp.wrapping_add(8)) {
+            return Some(met);
+        }
+    }
+    let mut frame = rbp;
+    for _ in 0..FRAMES {
+        let [above, return_address] = Kernel.read::<[u64; 2]>(frame)?;
+        if let Some(met) = called_at(sampled, return_address, frame.wrapping_add(16)) {
+            return Some(met);
+        }
+        // Stacks grow downwards.
+        if above <= frame {
+            break;
+        }
+        frame = above;
+    }
+    None
+}
+
+/// The map operation of the function that a call returns to, with its stack pointer.
+#[inline(always)]
+fn called_at(sampled: &Sampled, return_address: u64, stack_pointer: u64) -> Option<Met> {
     // The last byte of the call, at which no instruction begins, stands for the time that the call takes.
     let (function, entry) = halves(find(sampled, return_address.wrapping_sub(1)));
-    if entry == 0 || function == FRAMELESS {
-        return None;
-    }
-    Some(Met {
+    (entry != 0 && function != FRAMELESS).then(|| Met {
         function,
         entry: entry - 1,
-        stack_pointer: slot.wrapping_add(8),
+        stack_pointer,
         below: true,
     })
 }

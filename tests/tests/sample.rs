@@ -16,6 +16,9 @@ use serde_json::Value;
 /// By how much a share may differ from the measured one. The bench demands 2 points, of more samples on a machine that
 /// does nothing else; a walk with a wrong hash or at a wrong place would be off by tens.
 const TOLERANCE: f64 = 0.12;
+/// What a type has of the samples, over what it has of the time. A struct's hash is 20% of its lookups' time, and several
+/// calls away from the map function.
+const OF_TYPE: std::ops::RangeInclusive<f64> = 0.85..=1.15;
 /// So many samples are there at least, on however busy a machine.
 const ENOUGH: u64 = 300;
 
@@ -66,22 +69,26 @@ fn samples_agree(go: Go, variant: Variant) -> Result<()> {
     for cause in ["lost", "faults", "torn", "truncated"] {
         ensure!(report.number(&format!("quality/{cause}"))? == 0, "{cause}");
     }
-    for (typ, depths) in &truth {
-        let rows = report
-            .by_type
-            .get(&Some(typ.clone()))
-            .with_context(|| format!("{typ} was not met"))?;
-        let lookups = |outcome: &str| {
-            let kind = Kind {
-                op: "lookup".to_owned(),
-                outcome: outcome.to_owned(),
-                class: "table".to_owned(),
-            };
-            rows.get(&kind).cloned().unwrap_or_default()
+    let lookups = |typ: &str, outcome: &str| {
+        let kind = Kind {
+            op: "lookup".to_owned(),
+            outcome: outcome.to_owned(),
+            class: "table".to_owned(),
         };
+        let rows = report.by_type.get(&Some(typ.to_owned()));
+        rows.and_then(|rows| rows.get(&kind).cloned())
+            .unwrap_or_default()
+    };
+    let all_samples: u64 = truth
+        .keys()
+        .flat_map(|typ| lookups(typ, "hit").into_values())
+        .sum();
+    let all_time: f64 = truth.values().flat_map(BTreeMap::values).sum();
+    for (typ, depths) in &truth {
         // All keys are there: a walk that does not find one went astray.
-        ensure!(lookups("miss").is_empty(), "misses of {typ}");
-        let hits = lookups("hit");
+        ensure!(lookups(typ, "miss").is_empty(), "misses of {typ}");
+        let hits = lookups(typ, "hit");
+        ensure!(!hits.is_empty(), "{typ} was not met");
         let samples: u64 = hits.values().sum();
         let time: f64 = depths.values().sum();
         for &(depth, _) in hits.keys() {
@@ -93,6 +100,11 @@ fn samples_agree(go: Go, variant: Variant) -> Result<()> {
         if samples < ENOUGH {
             continue;
         }
+        let of_type = share(samples as f64, all_samples as f64) / share(time, all_time);
+        ensure!(
+            OF_TYPE.contains(&of_type),
+            "{typ} has {of_type:.3} times as many of the samples as of the time"
+        );
         for (depth, spent) in depths {
             let at_depth = hits.get(&(*depth, *depth)).copied().unwrap_or(0);
             let found = share(at_depth as f64, samples as f64);
