@@ -48,7 +48,7 @@ pub struct Pacer {
     bound: f64,
     credit: f64,
     until: Ns,
-    /// How much of a CPU the target has, from 0 to 1: in the time that is to be added, and usually.
+    /// How much of a CPU the target has, from 0 to 1: as was last said, and usually.
     share: f64,
     usual: f64,
     /// Where the current span begins.
@@ -98,11 +98,12 @@ impl Pacer {
         }
     }
 
-    /// How much of a CPU the target had since it was last said, from 0 to 1.
-    pub fn has(&mut self, share: f64, elapsed: Ns) {
+    /// How much of a CPU the target had until now, from 0 to 1, for so long.
+    pub fn had(&mut self, share: f64, elapsed: Ns, now: Ns) {
         self.share = share;
         let news = (elapsed as f64 / SHORTEST_SPAN).min(1.0) * NEWS;
         self.usual += news * (share - self.usual);
+        self.earn(now);
     }
 
     /// What a nanosecond of time usually brings.

@@ -30,6 +30,8 @@ const FIRST_FIXED: f64 = 200e3;
 const PIECE: Ns = 20_000_000;
 /// A target is taken to have at least so much of a CPU: else one that does nothing could not be watched for when it does.
 const LEAST_SHARE: f64 = 0.1;
+/// How often the target's time is metered while there is no window, in nanoseconds.
+const METERED_EVERY: Ns = 100_000_000;
 /// When the probes are gone for certain after detaching began: 20 µs were measured.
 const PROBES_GONE: Duration = Duration::from_millis(1);
 
@@ -208,9 +210,8 @@ impl Watcher {
         let shared = Arc::clone(&self.shared);
         self.own_paid = cpu_time();
         loop {
-            self.meter();
             let plan = self.pacer.plan(now());
-            if !sleep_until(plan.attach_at, &shared.stop) {
+            if !self.wait_until(plan.attach_at) {
                 return;
             }
             self.order_sites();
@@ -245,6 +246,20 @@ impl Watcher {
             let ends = plan.span.map(|_| opened + plan.length);
             self.stay(&mut window, opened + plan.look, ends);
             self.close(window, attached, plan.span, ends, attaching);
+        }
+    }
+
+    /// Waits for the next window; `false` if the run ends instead. The target's time is metered meanwhile: a report may be
+    /// asked for.
+    fn wait_until(&mut self, then: Ns) -> bool {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let next = then.min(now() + METERED_EVERY);
+            let goes_on = sleep_until(next, &shared.stop);
+            self.meter();
+            if !goes_on || next >= then {
+                return goes_on;
+            }
         }
     }
 
@@ -462,7 +477,7 @@ impl Watcher {
         });
         self.running = share.min(1.0);
         let share = share.clamp(LEAST_SHARE, 1.0);
-        self.pacer.has(share, elapsed);
+        self.pacer.had(share, elapsed, self.metered.0);
         self.shared.taken().served += share * elapsed as f64;
     }
 

@@ -61,17 +61,22 @@ pub(super) fn rows(rounds: u32) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Where in the file the sites lie that map-probe plans.
-fn site_offsets(binary: &Path) -> Result<Vec<u64>> {
+/// The addresses of the sites that map-probe plans.
+pub(super) fn planned_sites(binary: &Path) -> Result<Vec<u64>> {
     let text = read(
         Command::new(workspace::map_probe())
             .arg("sites")
             .arg(binary)
             .args(["--format", "json"]),
     )?;
+    site_addresses(&text)
+}
+
+/// Where in the file they lie.
+fn site_offsets(binary: &Path) -> Result<Vec<u64>> {
     let file = fs::read(binary)?;
     let file = object::File::parse(&*file)?;
-    site_addresses(&text)?
+    planned_sites(binary)?
         .into_iter()
         .map(|address| {
             let mut segments = file.segments();

@@ -1,8 +1,8 @@
 //! `cargo xtask bench budget`: what `--max-overhead` promises, on targets that say by themselves how fast they are.
 //!
-//! Each row is of interleaved pairs of runs without map-probe and with it: what the target loses in short disturbances, which is
-//! where map-probe's windows are, between the mean of the runs before and after and the run with it. The pace of the whole
-//! runs is printed beside it: it drifts by itself by more than is to be measured. Distances are the largest gap between two cumulative distributions of depths: the reported one,
+//! Slowdowns are what the target loses in and around windows, which it sees itself by its own instructions, against its pace beside
+//! them; and map-probe's own CPU time, as if all of it were taken from the target. The pace of whole runs with map-probe,
+//! between runs without, is printed beside it: it drifts by itself by more than is to be measured. Distances are the largest gap between two cumulative distributions of depths: the reported one,
 //! and the true one, which follows from the numbers of lookups that the target counts itself in each of its two maps, and
 //! the distribution in each, traced as a whole.
 
@@ -21,7 +21,7 @@ use std::time::Duration;
 /// How far apart the reported and the true distribution may be, in percent.
 const DISTANCE_LIMIT: f64 = 1.0;
 
-/// So small a bound, in percent, leaves too few operations to say much of their depths, and takes more pairs to be seen.
+/// So small a bound, in percent, leaves too few operations to say much of their depths.
 const LEAST_BOUND: f64 = 0.1;
 
 /// Resident memory that map-probe may have, in MB, and its share of a CPU, in percent.
@@ -49,6 +49,7 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
         .last()
         .context("no version of Go")?;
     let binary = super::build_fixture("budget", version)?;
+    let cpus = std::thread::available_parallelism()?.get() as f64;
     let mut rows = Vec::new();
     let (mut cpu, mut memory) = (Series::default(), Series::default());
     for (bound, limit, kind) in SLOWDOWNS {
@@ -57,11 +58,6 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
         let mut target = Target::start(&binary, kind)?;
         let truth = traced(target.pid())?;
         let mut before = target.run(WINDOW)?;
-        let pairs = if limit > LEAST_BOUND {
-            pairs
-        } else {
-            3 * pairs
-        };
         for pair in 1..=pairs {
             say(&format!("{bound} on {kind}: pair {pair} of {pairs}"));
             let file = workspace::work().join("bench/budget.json");
@@ -71,10 +67,13 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
                 target.pid(),
                 &["--format", "json", "--interval", "1s", "--output", output],
             )?;
+            let own_before = probe.cpu_seconds()?;
             let with = target.run(WINDOW)?;
+            let own = probe.cpu_seconds()? - own_before;
             probe.detach()?;
             let after = target.run(WINDOW)?;
-            slowdowns.push(with.lost() - f64::midpoint(before.lost(), after.lost()));
+            let lost = with.lost().context("there is no time without a window")?;
+            slowdowns.push(lost + 100.0 * own / (with.seconds * cpus));
             let without = f64::midpoint(before.pace(), after.pace());
             paces.push(100.0 * (1.0 - with.pace() / without));
             before = after;

@@ -1,5 +1,6 @@
 //! The Go program that says its own pace: `tests/fixtures/budget`.
 
+use super::attach::planned_sites;
 use super::fixture::Fixture;
 use super::stats::Series;
 use anyhow::{Context, Result};
@@ -7,19 +8,30 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
-/// Slices on each side of one that its pace is held against.
+/// Slices without a window, on each side, that those with one are held against.
 const NEIGHBOURS: usize = 5;
+/// Slices before and after one with a window that may be disturbed by it too: while probes are put in place, and taken away.
+const BEFORE: usize = 1;
+const AFTER: usize = 3;
 
 /// A running target. Dropping it ends it.
 pub(super) struct Target(Fixture);
 
 /// What the target did in a stretch of time, as it says itself.
 pub(super) struct Run {
-    seconds: f64,
+    pub(super) seconds: f64,
     /// In each of its two maps.
     pub(super) lookups: [f64; 2],
-    /// Seconds and lookups of each slice of some 10 ms.
-    slices: Vec<(f64, f64)>,
+    slices: Vec<Slice>,
+}
+
+/// Some 10 ms.
+#[derive(Clone, Copy)]
+struct Slice {
+    seconds: f64,
+    lookups: f64,
+    /// Whether probes were seen in place.
+    probed: bool,
 }
 
 impl Run {
@@ -29,35 +41,46 @@ impl Run {
         self.lookups.iter().sum::<f64>() / self.seconds
     }
 
-    /// What was lost to short disturbances, in percent: how far the slices' paces are below those of their neighbours in the
-    /// mean, each held against the median of those from [`NEIGHBOURS`] before it to as many after it.
+    /// What was lost in windows and around them, in percent of the run: how far the slices' paces there are below the median
+    /// of the nearest without. None where there are too few of these.
     ///
     /// Over seconds a virtual machine's pace drifts by many percent; over a tenth of one it does not, and windows are shorter.
-    pub(super) fn lost(&self) -> f64 {
-        let pace = |&(seconds, lookups): &(f64, f64)| lookups / seconds;
-        let all: Vec<f64> = self.slices.iter().map(pace).collect();
+    pub(super) fn lost(&self) -> Option<f64> {
+        let all = &self.slices;
+        let near = |index: usize| {
+            let around = index.saturating_sub(AFTER)..all.len().min(index + BEFORE + 1);
+            all[around].iter().any(|slice| slice.probed)
+        };
+        let near: Vec<bool> = (0..all.len()).map(near).collect();
         let (mut lost, mut time) = (0.0, 0.0);
-        for (index, (seconds, _)) in self.slices.iter().enumerate() {
-            let end = all.len().min(index + NEIGHBOURS + 1);
-            let mut near = Series::default();
-            for pace in &all[index.saturating_sub(NEIGHBOURS)..end] {
-                near.push(*pace);
+        for (index, slice) in all.iter().enumerate() {
+            time += slice.seconds;
+            if !near[index] {
+                continue;
             }
-            if let Some(median) = near.median()
-                && median > 0.0
-            {
-                lost += seconds * (1.0 - all[index] / median);
-                time += seconds;
+            let before = (0..index).rev().filter(|at| !near[*at]).take(NEIGHBOURS);
+            let after = (index..all.len()).filter(|at| !near[*at]).take(NEIGHBOURS);
+            let mut paces = Series::default();
+            for at in before.chain(after) {
+                paces.push(all[at].lookups / all[at].seconds);
             }
+            if paces.len() < NEIGHBOURS {
+                return None;
+            }
+            lost += slice.seconds - slice.lookups / paces.median()?;
         }
-        if time > 0.0 { 100.0 * lost / time } else { 0.0 }
+        Some(100.0 * lost / time)
     }
 }
 
 impl Target {
     /// Starts it with one kind of work.
     pub(super) fn start(binary: &Path, kind: &str) -> Result<Self> {
-        Fixture::start(binary, &[kind]).map(Self)
+        let addresses = planned_sites(binary)?;
+        let addresses: Vec<_> = addresses.iter().map(|at| format!("{at:x}")).collect();
+        let mut args = vec![kind];
+        args.extend(addresses.iter().map(String::as_str));
+        Fixture::start(binary, &args).map(Self)
     }
 
     /// Its process id.
@@ -74,7 +97,13 @@ impl Target {
         Ok(Run {
             slices: slices
                 .iter()
-                .map(|slice| Ok((number(&slice[0])?, number(&slice[1])?)))
+                .map(|slice| {
+                    Ok(Slice {
+                        seconds: number(&slice[0])?,
+                        lookups: number(&slice[1])?,
+                        probed: number(&slice[2])? > 0.0,
+                    })
+                })
                 .collect::<Result<_>>()?,
             seconds: number(&answer["seconds"])?,
             lookups: [
@@ -89,27 +118,40 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn run(slices: Vec<(f64, f64)>) -> Run {
+    fn run(paces: impl Iterator<Item = (f64, bool)>) -> Run {
+        let slice = |(lookups, probed)| Slice {
+            seconds: 0.01,
+            lookups,
+            probed,
+        };
         Run {
             seconds: 1.0,
             lookups: [1.0, 0.0],
-            slices,
+            slices: paces.map(slice).collect(),
         }
     }
 
     #[test]
-    fn what_a_few_slices_have_less_is_lost() {
-        let mut slices = vec![(0.01, 1000.0); 100];
-        slices[20].1 = 500.0;
-        slices[70].1 = 0.0;
-        assert!((run(slices).lost() - 1.5).abs() < 1e-9);
+    fn what_slices_with_windows_and_those_behind_them_have_less_is_lost() {
+        let slices = (0..100).map(|at| match at {
+            // The second half of the window is in a slice that nobody saw it in; and what is far from any is no loss.
+            20 => (500.0, true),
+            21 | 60 => (0.0, false),
+            _ => (1000.0, false),
+        });
+        let lost = run(slices).lost().expect("enough slices");
+        assert!((lost - 1.5).abs() < 1e-9, "{lost}");
     }
 
     #[test]
     fn a_drift_over_the_whole_run_is_no_loss() {
-        let slices = (0..100_u32)
-            .map(|at| (0.01, 1000.0 + f64::from(at)))
-            .collect();
-        assert!(run(slices).lost().abs() < 0.01);
+        let slices = (0..100_u32).map(|at| (1000.0 + f64::from(at), at % 20 == 10));
+        let lost = run(slices).lost().expect("enough slices");
+        assert!(lost.abs() < 0.05, "{lost}");
+    }
+
+    #[test]
+    fn nothing_can_be_said_where_there_is_always_a_window() {
+        assert_eq!(run((0..100).map(|_| (1000.0, true))).lost(), None);
     }
 }

@@ -3,6 +3,7 @@
 use crate::workspace;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -59,6 +60,13 @@ impl Probe {
     /// Its process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The CPU time that it has taken so far, in seconds.
+    pub(super) fn cpu_seconds(&self) -> Result<f64> {
+        let clock = Pid::from_raw(i32::try_from(self.id())?);
+        let time = clock_gettime(clock_getcpuclockid(clock)?)?;
+        Ok(Duration::from(time).as_secs_f64())
     }
 
     /// Ends it as Ctrl-C does and waits until it is gone.

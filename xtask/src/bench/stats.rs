@@ -11,6 +11,11 @@ impl Series {
         self.0.push(value);
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The middle value, or the mean of the two in the middle; none of an empty series.
     pub(super) fn median(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
