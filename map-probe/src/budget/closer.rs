@@ -1,21 +1,33 @@
-//! Takes probes away without anybody waiting: they are gone at once, but the kernel takes 30 ms more until it is sure that
-//! nobody is in one.
+//! Takes probes away without anybody waiting: they are gone at once, but the kernel takes 30 ms more, and now and then 100, until it
+//! is sure that nobody is in one.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::thread::cpu_time;
 use crate::error::Failure;
 use crate::probe::{Attached, internal};
 
-/// A thread for that. Dropping it waits until all probes are gone.
+/// Threads: a window's probes have two parts, and those of three windows may be waited for.
+const THREADS: usize = 6;
+
+/// Threads for that. Dropping it waits until all probes are gone.
 #[derive(Debug)]
 pub(super) struct Closer {
-    links: Option<Sender<Attached>>,
-    cost: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
+    parts: Option<Sender<Attached>>,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    parts: Mutex<Receiver<Attached>>,
+    /// Parts that are not gone for certain.
+    closing: AtomicUsize,
+    /// CPU time that was not asked for yet, in nanoseconds.
+    taken: AtomicU64,
 }
 
 impl Closer {
@@ -24,46 +36,73 @@ impl Closer {
     /// # Errors
     /// The system gives no more threads.
     pub(super) fn new() -> Result<Self, Failure> {
-        let (links, received) = channel::<Attached>();
-        let cost = Arc::new(AtomicU64::new(0));
-        let own = Arc::clone(&cost);
-        let thread = std::thread::Builder::new()
-            .name("detach".to_owned())
-            .spawn(move || {
-                let mut before = cpu_time();
-                for link in received {
-                    drop(link);
-                    let now = cpu_time();
-                    own.store(now - before, Ordering::Relaxed);
-                    before = now;
-                }
-            })
-            .map_err(internal)?;
-        Ok(Self {
-            links: Some(links),
-            cost,
-            thread: Some(thread),
-        })
+        let (sender, parts) = channel();
+        let mut closer = Self {
+            parts: Some(sender),
+            shared: Arc::new(Shared {
+                parts: Mutex::new(parts),
+                closing: AtomicUsize::new(0),
+                taken: AtomicU64::new(0),
+            }),
+            threads: Vec::new(),
+        };
+        for _ in 0..THREADS {
+            let shared = Arc::clone(&closer.shared);
+            let thread = std::thread::Builder::new().name("detach".to_owned());
+            let thread = thread.spawn(move || shared.run()).map_err(internal)?;
+            closer.threads.push(thread);
+        }
+        Ok(closer)
     }
 
     /// Takes these probes away, now.
     pub(super) fn close(&self, attached: Attached) {
-        if let Some(links) = &self.links {
-            // If the thread were gone, the probes would go with the message.
-            let _ = links.send(attached);
+        for part in attached.parts() {
+            self.shared.closing.fetch_add(1, Ordering::Relaxed);
+            if let Some(parts) = &self.parts {
+                // If the threads were gone, the probes would go with the message.
+                let _ = parts.send(part);
+            }
         }
     }
 
-    /// The CPU time that it last took, in nanoseconds.
+    /// Whether another window's probes would be taken away at once.
+    pub(super) fn is_ready(&self) -> bool {
+        self.shared.closing.load(Ordering::Relaxed) + 2 <= THREADS
+    }
+
+    /// The CPU time that it took since this was last asked, in nanoseconds.
     pub(super) fn cost(&self) -> f64 {
-        self.cost.load(Ordering::Relaxed) as f64
+        self.shared.taken.swap(0, Ordering::Relaxed) as f64
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut before = cpu_time();
+        loop {
+            // Whoever waits for a part has the lock; nobody else needs it meanwhile.
+            let part = self
+                .parts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv();
+            let Ok(part) = part else {
+                return;
+            };
+            drop(part);
+            let now = cpu_time();
+            self.taken.fetch_add(now - before, Ordering::Relaxed);
+            before = now;
+            self.closing.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Closer {
     fn drop(&mut self) {
-        self.links = None;
-        if let Some(thread) = self.thread.take() {
+        self.parts = None;
+        for thread in self.threads.drain(..) {
             // It does not panic.
             let _ = thread.join();
         }

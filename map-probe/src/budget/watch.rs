@@ -13,16 +13,12 @@ use tokio::sync::oneshot;
 use super::closer::Closer;
 use super::estimate::{OnCpu, Piece, Sums};
 use super::pacer::{Ns, Pacer, Seen};
-use super::thread::{cpu_time, cpu_time_of, now, sleep_exactly, sleep_until};
+use super::thread::{cpu_time, cpu_time_of, now, own_cpu_time, sleep_exactly, sleep_until};
 use super::trap_price::TrapPrice;
 use crate::error::Failure;
-use crate::probe::{Attached, Placed, internal};
+use crate::probe::{Attached, internal};
 use crate::session::Reattach;
 
-/// What a window costs every thread of the target beside its traps, in nanoseconds: while its code is changed, and while the
-/// kernel waits for nobody to be in a program any more. It cannot be seen from here; the throughput of a target that does nothing but
-/// lookups on both CPUs of a virtual machine fell by 2.7 ms per window more than its traps took (Linux 6.18).
-const DISTURBANCE: f64 = 3e6;
 /// What the first window is taken to cost besides, in nanoseconds: little, so that it opens soon. It is paid for in full
 /// afterwards, before the second.
 const FIRST_FIXED: f64 = 200e3;
@@ -208,7 +204,7 @@ impl Watcher {
         sleep_exactly();
         let mut first = Some(first);
         let shared = Arc::clone(&self.shared);
-        self.own_paid = cpu_time();
+        self.own_paid = own_cpu_time();
         loop {
             let plan = self.pacer.plan(now());
             if !self.wait_until(plan.attach_at) {
@@ -257,8 +253,15 @@ impl Watcher {
             let next = then.min(now() + METERED_EVERY);
             let goes_on = sleep_until(next, &shared.stop);
             self.meter();
-            if !goes_on || next >= then {
-                return goes_on;
+            if !goes_on {
+                return false;
+            }
+            if next >= then {
+                // Probes that nobody takes away would be paid for by the target.
+                if self.closer.is_ready() {
+                    return true;
+                }
+                std::thread::sleep(PROBES_GONE);
             }
         }
     }
@@ -310,8 +313,8 @@ impl Watcher {
         let live = self.live(&window, closed);
         // While we change its code, the target may have to wait for us, on each of its CPUs.
         self.meter();
-        let disturbed = (attaching as f64 + detaching + DISTURBANCE) * self.running;
-        let cost = self.bill(&mut window, closed) + disturbed + detaching / self.cpus;
+        let disturbed = (attaching as f64 + detaching) * self.running;
+        let cost = self.bill(&mut window, closed) + disturbed;
         let planned = ends.map_or(0.0, |ends| (ends - window.opened) as f64);
         let late = ends.map_or(0, |ends| closed.saturating_sub(ends)) as f64;
         // What an attached nanosecond costs is what the last piece says, not a long window that was cheap until just now.
@@ -380,13 +383,13 @@ impl Watcher {
         window.reported = tallies;
     }
 
-    /// Sites go live one after the other, and the kernel may take its time between two: so the busiest come last.
+    /// Sites go live one after the other: the busiest last, and away first.
     fn order_sites(&mut self) {
         let busy = &self.busy;
-        let of = |placed: &Placed| busy.get(&u64::from(placed.cookie as u32)).copied();
-        self.target
-            .probes
-            .sort_by_key(|placed| of(placed).unwrap_or(0));
+        self.target.probes.order(|placed| {
+            let index = u64::from(placed.cookie as u32);
+            busy.get(&index).copied().unwrap_or(0)
+        });
     }
 
     /// Notes which sites were the last to be trapped: that is a sample of the busy ones.
@@ -481,9 +484,9 @@ impl Watcher {
         self.shared.taken().served += share * elapsed as f64;
     }
 
-    /// Our own CPU time since it was last paid for: a CPU that the target could have had.
+    /// Our own CPU time since it was last paid for, for reports too: a CPU that the target could have had.
     fn own_cost(&mut self) -> f64 {
-        let now = cpu_time();
+        let now = own_cpu_time();
         let own = now - self.own_paid;
         self.own_paid = now;
         own as f64 / self.cpus * self.running

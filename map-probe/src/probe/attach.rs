@@ -1,6 +1,8 @@
 //! Puts the program at the target's sites, and takes it away again.
 //!
-//! By a link (Linux 6.6): it is made to attach, and closed to detach. Or, on kernels that have none, by an event that is
+//! By a link (Linux 6.6): it is made to attach, and closed to detach. The kernel changes one site after the other, and as long as
+//! threads are trapped meanwhile, they and it wait for each other (for `mmap_lock`): so the busy sites have a link of their own, which is made
+//! last and closed first. Or, on kernels that have none, by an event that is
 //! defined once, with all sites: it is opened for the target's process to attach, and closed to detach. Closing the *last*
 //! user of an event takes the kernel some 100 ms, with the probes still in place for a part of that; so we use it ourselves all the
 //! time, for our own process, which never runs the target's code. Then opening and closing it for the target only
@@ -16,6 +18,9 @@ use super::refusal::{internal, no_tracefs, not_permitted};
 use super::tracefs::{self, Tracefs};
 use super::{bpf, perf};
 use crate::error::{Failure, Status};
+
+/// A site is busy that has more than one in so many of the traps.
+const BUSY: u64 = 20;
 
 /// Where a site lies in the target.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +67,8 @@ enum Ready {
         program: OwnedFd,
         file: CString,
         sites: Vec<Placed>,
+        /// So many of the last of them have a link of their own.
+        busy: usize,
     },
     Event(Arc<Event>),
 }
@@ -77,8 +84,20 @@ struct Event {
 /// Probes in place. Dropping it takes them away.
 #[derive(Debug)]
 pub struct Attached {
-    _user: OwnedFd,
-    _event: Option<Arc<Event>>,
+    /// The last one has the busy sites.
+    users: Vec<OwnedFd>,
+    event: Option<Arc<Event>>,
+}
+
+impl Attached {
+    /// What can be taken away by itself, in the order in which it is to go.
+    pub fn parts(self) -> impl Iterator<Item = Self> {
+        let event = self.event;
+        self.users.into_iter().rev().map(move |user| Self {
+            users: vec![user],
+            event: event.clone(),
+        })
+    }
 }
 
 impl Probes {
@@ -98,6 +117,7 @@ impl Probes {
                 program: program.try_clone_to_owned().map_err(internal)?,
                 file: CString::new(path).map_err(internal)?,
                 sites,
+                busy: 0,
             },
             Way::Event => {
                 let tracefs = Tracefs::open().map_err(no_tracefs)?;
@@ -117,32 +137,44 @@ impl Probes {
     /// # Errors
     /// Not permitted, or no such process any more.
     pub fn attach(&self) -> Result<Attached, Failure> {
-        let (user, event) = match &self.ready {
+        let (users, event) = match &self.ready {
             Ready::Link {
                 program,
                 file,
                 sites,
+                busy,
             } => {
-                let (offsets, cookies): (Vec<_>, Vec<_>) =
-                    sites.iter().map(|site| (site.offset, site.cookie)).unzip();
-                let link = bpf::link_uprobes(program.as_fd(), file, &offsets, &cookies, self.pid);
-                (link, None)
+                let link = |sites: &[Placed]| {
+                    let (offsets, cookies): (Vec<_>, Vec<_>) =
+                        sites.iter().map(|site| (site.offset, site.cookie)).unzip();
+                    bpf::link_uprobes(program.as_fd(), file, &offsets, &cookies, self.pid)
+                };
+                let (others, busy) = sites.split_at(sites.len().saturating_sub(*busy));
+                let links = [others, busy].into_iter();
+                let links = links.filter(|sites| !sites.is_empty()).map(link);
+                (links.collect::<io::Result<_>>(), None)
             }
             Ready::Event(event) => (
-                perf::tracepoint(event.event.id, self.pid),
+                perf::tracepoint(event.event.id, self.pid).map(|user| vec![user]),
                 Some(Arc::clone(event)),
             ),
         };
         Ok(Attached {
-            _user: user.map_err(|error| refused(self.pid, error))?,
-            _event: event,
+            users: users.map_err(|error| refused(self.pid, error))?,
+            event,
         })
     }
 
-    /// The probes with the largest values come last, where that can still be chosen.
-    pub fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&Placed) -> K) {
-        if let Ready::Link { sites, .. } = &mut self.ready {
-            sites.sort_by_key(key);
+    /// Says how busy each site is: the busiest are put in place last and taken away first, where that can still be chosen.
+    pub fn order(&mut self, busy: impl Fn(&Placed) -> u64) {
+        if let Ready::Link {
+            sites, busy: last, ..
+        } = &mut self.ready
+        {
+            sites.sort_by_key(&busy);
+            let all: u64 = sites.iter().map(&busy).sum();
+            let is_busy = |site: &&Placed| busy(site) * BUSY > all;
+            *last = sites.iter().rev().take_while(is_busy).count();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask bench budget`: what `--max-overhead` promises, on targets that say by themselves how fast they are.
 //!
 //! Slowdowns are what the target loses in and around windows, which it sees itself by its own instructions, against its pace beside
-//! them; and map-probe's own CPU time, as if all of it were taken from the target. The pace of whole runs with map-probe,
+//! them; and the CPU time of map-probe's other threads, as if all of it were taken from the target. The pace of whole runs with map-probe,
 //! between runs without, is printed beside it: it drifts by itself by more than is to be measured. Distances are the largest gap between two cumulative distributions of depths: the reported one,
 //! and the true one, which follows from the numbers of lookups that the target counts itself in each of its two maps, and
 //! the distribution in each, traced as a whole.
@@ -69,11 +69,14 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
             )?;
             let own_before = probe.cpu_seconds()?;
             let with = target.run(WINDOW)?;
-            let own = probe.cpu_seconds()? - own_before;
+            let own = probe.cpu_seconds()?;
             probe.detach()?;
             let after = target.run(WINDOW)?;
             let lost = with.lost().context("there is no time without a window")?;
-            slowdowns.push(lost + 100.0 * own / (with.seconds * cpus));
+            let [windows, others] =
+                [0, 1].map(|of| 100.0 * (own[of] - own_before[of]) / with.seconds);
+            slowdowns.push(lost + others / cpus);
+            cpu.push(windows + others);
             let without = f64::midpoint(before.pace(), after.pace());
             paces.push(100.0 * (1.0 - with.pace() / without));
             before = after;
@@ -83,8 +86,6 @@ pub(super) fn rows(pairs: u32) -> Result<Vec<Row>> {
             let own = &report["cost"]["profiler"];
             let number = |value: &Value| value.as_f64().context("no number");
             memory.push(number(&own["resident_bytes"])? / 1e6);
-            let seconds = number(&report["window"]["seconds"])?;
-            cpu.push(100.0 * number(&own["cpu_seconds"])? / seconds);
         }
         if kind != ALTERNATING {
             let name = format!("budget {bound}, {kind}: slowdown");
