@@ -37,6 +37,8 @@ const ALWAYS: f64 = 0.7;
 const NEWS: f64 = 0.15;
 /// The same of one that says that the target is cheap: it is believed, as the next look ends a window that is not.
 const CHEAP_NEWS: f64 = 1.0;
+/// What is left of the dearest and the latest window when another has been neither.
+const FADING: f64 = 0.97;
 /// How much of what the account has more than it needs, or lacks, is evened out in one span.
 const EVEN: f64 = 0.3;
 /// How far the places of windows in their spans are apart.
@@ -57,8 +59,9 @@ pub struct Pacer {
     place: f64,
     /// What an attached nanosecond costs, from 0 to 1.
     rate: f64,
-    /// What attaching and detaching cost, beside the traps.
+    /// What attaching and detaching cost, beside the traps: usually, and at most.
     fixed: f64,
+    dearest: f64,
     /// How much longer than planned a window may last.
     slack: f64,
     /// The span that was planned last.
@@ -93,6 +96,7 @@ impl Pacer {
             place,
             rate: 1.0,
             fixed,
+            dearest: fixed,
             slack: 200e3,
             span: 0.0,
         }
@@ -173,7 +177,7 @@ impl Pacer {
     pub fn look(&mut self, now: Ns, cost: f64) -> Option<Ns> {
         self.earn(now);
         self.credit -= cost;
-        let spare = self.credit - self.slack - self.fixed;
+        let spare = self.credit - self.slack - self.dearest;
         (spare >= SHORTEST_LOOK).then(|| now.saturating_add(to_ns(spare.min(LONGEST_LOOK))))
     }
 
@@ -198,10 +202,10 @@ impl Pacer {
         let news = if cheap { CHEAP_NEWS } else { NEWS };
         let news = news.max((live / SHORTEST_SPAN).min(1.0));
         self.rate += news * (rate - self.rate);
-        // More is believed at once, less only in time.
-        let news = if fixed > self.fixed { 1.0 } else { NEWS };
-        self.fixed += news * (fixed - self.fixed);
-        self.slack = late.max(self.slack * 0.97).clamp(50e3, 20e6);
+        // A single dear one must not make the next spans long: what they stand for would weigh more than others.
+        self.fixed += NEWS * (fixed - self.fixed);
+        self.dearest = fixed.max(self.dearest * FADING).max(self.fixed);
+        self.slack = late.max(self.slack * FADING).clamp(50e3, 20e6);
         self.span_start = self.span_start.max(now.saturating_sub(to_ns(self.span)));
     }
 
@@ -213,7 +217,7 @@ impl Pacer {
 
     /// The most that a window can cost until it is first looked at and then closed.
     fn need(&self, look: f64) -> f64 {
-        look + self.slack + self.fixed
+        look + self.slack + self.dearest
     }
 
     fn earn(&mut self, now: Ns) {
