@@ -38,7 +38,7 @@ impl Tmux {
     /// Runs a command in a terminal of so many columns and lines, with variables of its own.
     ///
     /// The terminal's settings are noted before and after, and the command's process id and exit status. When the command is
-    /// suspended, the shell says `suspended-here`, notes the settings, and continues it at the next Enter.
+    /// suspended, the shell notes the settings, says `suspended-1` (the next time 2), and continues it at the next Enter.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl Tmux {
              sh -c 'echo $$ > pid; exec \"$@\"' sh {}\n\
              status=$?\n\
              while test $status = 148; do\n\
-             stty -a > suspended\necho suspended-here\nread line\nfg\nstatus=$?\n\
+             stty -a > suspended\ntimes=$((times + 1))\necho suspended-$times\nread line\nfg\nstatus=$?\n\
              done\n\
              echo $status > status\nstty -a > after\necho the-shell-again\ncat\n",
             quoted.join(" ")
@@ -217,13 +217,13 @@ impl Tmux {
         Ok(())
     }
 
-    /// Demands that the terminal is the shell's while the command is suspended.
+    /// Demands that the terminal is the shell's while the command is suspended, for the first time or a later one.
     ///
     /// # Errors
     ///
     /// Anything is different from before the command began.
-    pub fn expect_suspended(&self) -> Result<()> {
-        self.wait_for(&["suspended-here"])?;
+    pub fn expect_suspended(&self, time: u32) -> Result<()> {
+        self.wait_for(&[&format!("suspended-{time}")])?;
         self.expect_settings("suspended")
     }
 

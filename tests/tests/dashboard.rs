@@ -170,9 +170,9 @@ fn a_suspended_dashboard_gives_the_terminal_to_the_shell_and_comes_back() -> Res
     }
     let mut target = Target::waiting(Go::V1_27, &["-n", "100"])?;
     let tmux = dashboard(&target.pid(), &["--interval", "100ms"], &[])?;
-    for _ in 0..2 {
+    for time in 1..=2 {
         tmux.press(&["C-z"])?;
-        tmux.expect_suspended()?;
+        tmux.expect_suspended(time)?;
         tmux.press(&["Enter"])?;
         tmux.wait_for(&["LIVE", "quality"])?;
     }
