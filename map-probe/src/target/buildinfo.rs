@@ -7,7 +7,7 @@ use std::ops::{ControlFlow, Range};
 
 use super::GoVersion;
 use super::elf::Image;
-use super::memory::{self, Region};
+use super::memory::{self, Memory, Region};
 
 // Go 1.18..1.27 debug/buildinfo/buildinfo.go: says "buildInfoMagic = []byte("\xff Go buildinf:")"
 const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
@@ -46,7 +46,7 @@ impl BuildInfo {
     /// Reads it out of a program's file; `None` if it has none that can be understood.
     pub(crate) fn find(image: &Image) -> Option<Self> {
         let blob = locate(image)?;
-        Self::parse(&blob.bytes)
+        Self::parse(&blob.bytes).or_else(|| Self::parse_older(&blob.bytes, image))
     }
 
     /// The value of a build setting.
@@ -56,6 +56,20 @@ impl BuildInfo {
         Some(value)
     }
 
+    /// The format before Go 1.18, so that its programs are refused as what they are: the blob has the address of the
+    /// variable with the version (Go: `debug/buildinfo/buildinfo.go`, 1.18–1.27).
+    fn parse_older(blob: &[u8], memory: &impl Memory) -> Option<Self> {
+        // Pointers of 8 bytes, little-endian.
+        if !blob.starts_with(MAGIC) || blob.get(14..16)? != [8, 0] {
+            return None;
+        }
+        let variable = memory::u64_in(blob, 16)?;
+        let text = memory::word(memory, variable)?;
+        let len = memory::word(memory, variable.checked_add(8)?)?;
+        let version = memory::bytes(memory, text, len, MAX_VERSION)?;
+        Self::of(str::from_utf8(&version).ok()?, &[])
+    }
+
     pub(super) fn parse(blob: &[u8]) -> Option<Self> {
         if !blob.starts_with(MAGIC) || blob.get(15)? & INLINE == 0 {
             return None;
@@ -63,16 +77,19 @@ impl BuildInfo {
         let rest = blob.get(VERSION_OFFSET..)?;
         let (version, rest) = string(rest)?;
         let modinfo = string(rest).map_or(&[][..], |(modinfo, _)| modinfo);
-        let raw_version = str::from_utf8(version).ok()?.to_owned();
+        Self::of(str::from_utf8(version).ok()?, modinfo)
+    }
+
+    fn of(raw_version: &str, modinfo: &[u8]) -> Option<Self> {
         if raw_version.len() > MAX_VERSION || raw_version.contains(char::is_control) {
             return None;
         }
-        let (version, experiments) = split_version(&raw_version);
+        let (version, experiments) = split_version(raw_version);
         Some(Self {
             version: version.to_owned(),
             experiments: experiments.map(str::to_owned).collect(),
             settings: settings(modinfo),
-            raw_version,
+            raw_version: raw_version.to_owned(),
         })
     }
 }
@@ -206,6 +223,34 @@ mod tests {
         let mut old = blob("go1.17", "");
         old[15] = 0;
         assert_eq!(BuildInfo::parse(&old), None);
+    }
+
+    /// A few bytes at address 0x1000.
+    struct Bytes(Vec<u8>);
+
+    impl Memory for Bytes {
+        fn read(&self, address: u64, buf: &mut [u8]) -> bool {
+            let start = address.checked_sub(0x1000).map(|start| start as usize);
+            let found = start.and_then(|start| self.0.get(start..)?.get(..buf.len()));
+            found.map(|found| buf.copy_from_slice(found)).is_some()
+        }
+    }
+
+    #[test]
+    fn the_version_of_a_program_built_before_go_1_18_is_read_by_its_address() {
+        let mut old = MAGIC.to_vec();
+        old.extend([8, 0]);
+        old.extend(0x1000_u64.to_le_bytes());
+        let variable = |text: u64, len: u64| {
+            let words = [text.to_le_bytes(), len.to_le_bytes()];
+            Bytes([&words.concat()[..], b"go1.16.3"].concat())
+        };
+        let version = |memory: Bytes| BuildInfo::parse_older(&old, &memory).map(|i| i.version);
+        assert_eq!(version(variable(0x1010, 8)).as_deref(), Some("go1.16.3"));
+        for (text, len) in [(0x1010, 9), (0, 8), (0x1010, u64::MAX), (u64::MAX, 8)] {
+            assert_eq!(version(variable(text, len)), None);
+        }
+        assert_eq!(BuildInfo::parse_older(&old, &Bytes(Vec::new())), None);
     }
 
     #[test]
