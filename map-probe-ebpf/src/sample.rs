@@ -21,7 +21,7 @@ use crate::scratch::{self, Scratch};
 use crate::tables::{CODE, FUNCTION_SAMPLES, PROCESS_SAMPLES, SAMPLED, SITES};
 use crate::values::Values;
 use crate::world::{Kernel, options};
-use crate::{atomic, count, places, types};
+use crate::{atomic, count, places, stack, types};
 
 /// How many frames above the interrupted function's are looked at for a map function: the hash of a struct's string is four
 /// calls deep (`mapaccess1`, `type:.hash.T`, `strhash`, `aeshashbody`), of which the last has no frame.
@@ -121,12 +121,11 @@ fn operation_at(sampled: &Sampled, ip: u64, rsp: u64, rbp: u64) -> Option<Met> {
     }
     let mut frame = rbp;
     for _ in 0..FRAMES {
-        let [above, return_address] = Kernel.read::<[u64; 2]>(frame)?;
+        let (above, return_address) = stack::up(frame)?;
         if let Some(met) = called_at(sampled, return_address, frame.wrapping_add(16)) {
             return Some(met);
         }
-        // Stacks grow downwards.
-        if above <= frame {
+        if above == 0 {
             break;
         }
         frame = above;

@@ -35,8 +35,7 @@ extern "C" fn frame(_index: u32, callers: *mut c_void) -> i64 {
     if callers.frame == 0 || index >= STACK_FRAMES {
         return 1;
     }
-    // The caller's frame pointer, and the return address.
-    let Some([next, address]) = Kernel.read::<[u64; 2]>(callers.frame) else {
+    let Some((next, address)) = up(callers.frame) else {
         return 1;
     };
     if address == 0 {
@@ -45,9 +44,16 @@ extern "C" fn frame(_index: u32, callers: *mut c_void) -> i64 {
     callers.stack.callers[index] = address;
     callers.count += 1;
     callers.number = mix(callers.number, address);
-    // Callers lie higher on the stack; the first of a goroutine has none.
-    callers.frame = if next > callers.frame { next } else { 0 };
+    callers.frame = next;
     0
+}
+
+/// From a frame to its caller's: the caller's frame pointer, 0 at the end, and the return address.
+#[inline(always)]
+pub(crate) fn up(frame: u64) -> Option<(u64, u64)> {
+    let [next, address] = Kernel.read::<[u64; 2]>(frame)?;
+    // Callers lie higher on the stack; the first of a goroutine has none.
+    Some((if next > frame { next } else { 0 }, address))
 }
 
 /// Follows the frame pointers from `frame_pointer`, the map function's own, and remembers the stack. Its number; 0 if

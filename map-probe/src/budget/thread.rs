@@ -18,12 +18,6 @@ pub(super) fn cpu_time() -> Ns {
     clock(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// The CPU time of all our threads, in nanoseconds.
-#[must_use]
-pub(super) fn own_cpu_time() -> Ns {
-    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
 /// The CPU time of a process so far, in nanoseconds; `None` if it has ended.
 #[must_use]
 pub(super) fn cpu_time_of(pid: u32) -> Option<Ns> {

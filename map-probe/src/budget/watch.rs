@@ -13,9 +13,10 @@ use tokio::sync::oneshot;
 use super::closer::Closer;
 use super::estimate::{OnCpu, Piece, Sums};
 use super::pacer::{Ns, Pacer, Seen};
-use super::thread::{cpu_time, cpu_time_of, now, own_cpu_time, sleep_exactly, sleep_until};
+use super::thread::{cpu_time, cpu_time_of, now, sleep_exactly, sleep_until};
 use super::trap_price::TrapPrice;
 use crate::error::Failure;
+use crate::own;
 use crate::probe::{Attached, internal};
 use crate::session::Reattach;
 
@@ -152,7 +153,7 @@ struct Watcher {
     /// CPUs that the target shares with us.
     cpus: f64,
     /// Our CPU time that has been paid for.
-    own_paid: Ns,
+    own_paid: Duration,
     /// When the target's CPU time was last read, and what it was.
     metered: (Ns, Option<Ns>),
     /// How much of a CPU the target had then, at most 1: only what it could have used can be taken from it.
@@ -194,7 +195,7 @@ impl Watcher {
             busy: HashMap::new(),
             shared,
             cpus: cpus as f64,
-            own_paid: 0,
+            own_paid: Duration::ZERO,
             metered,
             running: 1.0,
         })
@@ -204,7 +205,7 @@ impl Watcher {
         sleep_exactly();
         let mut first = Some(first);
         let shared = Arc::clone(&self.shared);
-        self.own_paid = own_cpu_time();
+        self.own_paid = own::cpu_time();
         loop {
             let plan = self.pacer.plan(now());
             if !self.wait_until(plan.attach_at) {
@@ -486,10 +487,10 @@ impl Watcher {
 
     /// Our own CPU time since it was last paid for, for reports too: a CPU that the target could have had.
     fn own_cost(&mut self) -> f64 {
-        let now = own_cpu_time();
-        let own = now - self.own_paid;
+        let now = own::cpu_time();
+        let own = now.saturating_sub(self.own_paid);
         self.own_paid = now;
-        own as f64 / self.cpus * self.running
+        own.as_nanos() as f64 / self.cpus * self.running
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
     fn a_drift_over_the_whole_run_is_no_loss() {
         let slices = (0..1000_u32).map(|at| (1000.0 + f64::from(at), at % 200 == 100));
         let lost = run(slices).lost().expect("enough slices");
-        assert!(lost.abs() < 0.05, "{lost}");
+        assert!(lost.abs() < 0.01, "{lost}");
     }
 
     #[test]
