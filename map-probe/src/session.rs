@@ -20,8 +20,8 @@ use crate::cli::Assumptions;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::{
-    Attached, Calibration, Counters, Loaded, Names, Placed, Probes, Program, Sampler, Tables, Way,
-    WindowMemory, calibrate, internal, samples,
+    Attached, Calibration, Counters, Loaded, Names, Placed, Prelude, Probes, Program, Sampler,
+    Tables, Way, WindowMemory, calibrate, internal, samples,
 };
 use crate::report::model::{Counts, Frame, Frames, FunctionRow, Samples, TargetInfo};
 use crate::sampling::{self, Rate};
@@ -185,9 +185,11 @@ impl Session {
         };
         // Lookups, which are first in every list, are likely the busiest, and so to come last.
         let placed = self.placed()?.into_iter().rev().collect();
+        let pid = self.process.pid();
         Ok(Reattach {
             probes: self.probes(placed)?,
-            pid: self.process.pid(),
+            prelude: Prelude::new(self.loaded.way(), self.loaded.program(), pid)?,
+            pid,
             memory: WindowMemory::new(&self.loaded)?,
             calibration,
         })
@@ -400,6 +402,8 @@ impl Sampled {
 pub struct Reattach {
     /// The probes, those first that are put in place first.
     pub probes: Probes,
+    /// What comes before them.
+    pub prelude: Prelude,
     /// The target.
     pub pid: u32,
     /// The kernel side's memory for windows.

@@ -1,6 +1,6 @@
 //! `--max-overhead 1%`: what is reported from windows of time is what there was, and the target takes no harm.
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -85,34 +85,42 @@ fn windows_do_no_harm_to_swiss_maps() -> Result<()> {
     windows_do_no_harm(Go::V1_27)
 }
 
+/// A target that does this kind of work already.
+fn working(kind: &str) -> Result<Child> {
+    let fixture = go::fixture("budget", Go::V1_27, Variant::Plain)?;
+    let target = Command::new(&fixture)
+        .arg(kind)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    thread::sleep(Duration::from_millis(200));
+    Ok(target)
+}
+
+fn of_budget(target: &Child, bound: &str, duration: &str) -> Result<Value> {
+    let pid = target.id().to_string();
+    let ended = profiler::run(&[
+        "--max-overhead",
+        bound,
+        "--duration",
+        duration,
+        "--format",
+        "json",
+        "--pid",
+        &pid,
+    ])?;
+    Ok(Report::parse(&ended.success()?.stdout)?.json)
+}
+
 #[test]
 fn depths_are_those_of_all_operations_within_their_intervals() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let fixture = go::fixture("budget", Go::V1_27, Variant::Plain)?;
-    let mut target = Command::new(&fixture)
-        .arg("deep")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .spawn()?;
-    let pid = target.id().to_string();
+    let mut target = working("deep")?;
     // The truth: its keys and maps never change, so any stretch that is traced as a whole has the same distribution.
-    let report = |bound: &str, duration: &str| -> Result<Value> {
-        let ended = profiler::run(&[
-            "--max-overhead",
-            bound,
-            "--duration",
-            duration,
-            "--format",
-            "json",
-            "--pid",
-            &pid,
-        ])?;
-        Ok(Report::parse(&ended.success()?.stdout)?.json)
-    };
-    thread::sleep(Duration::from_millis(200));
-    let reports = report("off", "300ms").and_then(|truth| Ok((truth, report("3%", "4s")?)));
+    let reports = of_budget(&target, "off", "300ms")
+        .and_then(|truth| Ok((truth, of_budget(&target, "3%", "4s")?)));
     target.kill()?;
     target.wait()?;
     let (truth, bounded) = reports?;
@@ -138,6 +146,35 @@ fn depths_are_those_of_all_operations_within_their_intervals() -> Result<()> {
             "{quantile} is {of_all:?}, where it should be within {within:?}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn windows_keep_no_step_with_the_kernels_clock() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    // One map in the first of 4 ms, and another in the rest.
+    let mut target = working("ticking")?;
+    let report = of_budget(&target, "1%", "6s");
+    target.kill()?;
+    target.wait()?;
+    let report = report?;
+    let rows = report["by_type"].as_array().context("types")?;
+    let mut seen = Vec::new();
+    for name in ["map[uint64]uint64", "map[uint64]int64"] {
+        let row = rows.iter().find(|row| row["type"] == name);
+        let operations = row.and_then(|row| row["operations"].as_array());
+        let counts = operations.into_iter().flatten();
+        seen.push(counts.filter_map(|row| row["count"].as_f64()).sum::<f64>());
+    }
+    let share = seen[0] / (seen[0] + seen[1]);
+    // There are some fifty windows; of those that begin at a tick, three in four of the operations are from there.
+    ensure!(
+        (0.05..=0.5).contains(&share),
+        "{share:.2} of what is seen is from the first quarter of 4 ms: {}",
+        report["cost"]
+    );
     Ok(())
 }
 

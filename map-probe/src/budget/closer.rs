@@ -10,24 +10,33 @@ use super::thread::cpu_time;
 use crate::error::Failure;
 use crate::probe::{Attached, internal};
 
-/// Threads: a window's probes have two parts, and those of three windows may be waited for.
-const THREADS: usize = 6;
+/// What one window leaves to be closed: the probes' two parts, and what came before them.
+const PARTS: usize = 3;
+/// Threads: those of three windows may be waited for.
+const THREADS: usize = 3 * PARTS;
 
 /// Threads for that. Dropping it waits until all probes are gone.
 #[derive(Debug)]
 pub(super) struct Closer {
-    parts: Option<Sender<Attached>>,
+    parts: Option<Sender<Part>>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    parts: Mutex<Receiver<Attached>>,
+    parts: Mutex<Receiver<Part>>,
     /// Parts that are not gone for certain.
     closing: AtomicUsize,
     /// CPU time that was not asked for yet, in nanoseconds.
     taken: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Part {
+    attached: Attached,
+    /// Whether the target's code is changed for that.
+    in_target: bool,
 }
 
 impl Closer {
@@ -57,21 +66,36 @@ impl Closer {
 
     /// Takes these probes away, now.
     pub(super) fn close(&self, attached: Attached) {
-        for part in attached.parts() {
-            self.shared.closing.fetch_add(1, Ordering::Relaxed);
-            if let Some(parts) = &self.parts {
-                // If the threads were gone, the probes would go with the message.
-                let _ = parts.send(part);
-            }
+        for attached in attached.parts() {
+            self.send(Part {
+                attached,
+                in_target: true,
+            });
+        }
+    }
+
+    /// The same of what is nowhere in the target.
+    pub(super) fn release(&self, attached: Attached) {
+        self.send(Part {
+            attached,
+            in_target: false,
+        });
+    }
+
+    fn send(&self, part: Part) {
+        self.shared.closing.fetch_add(1, Ordering::Relaxed);
+        if let Some(parts) = &self.parts {
+            // If the threads were gone, the probes would go with the message.
+            let _ = parts.send(part);
         }
     }
 
     /// Whether another window's probes would be taken away at once.
     pub(super) fn is_ready(&self) -> bool {
-        self.shared.closing.load(Ordering::Relaxed) + 2 <= THREADS
+        self.shared.closing.load(Ordering::Relaxed) + PARTS <= THREADS
     }
 
-    /// The CPU time that it took since this was last asked, in nanoseconds.
+    /// The CPU time that it took to take probes from the target since this was last asked, in nanoseconds.
     pub(super) fn cost(&self) -> f64 {
         self.shared.taken.swap(0, Ordering::Relaxed) as f64
     }
@@ -90,9 +114,11 @@ impl Shared {
             let Ok(part) = part else {
                 return;
             };
-            drop(part);
+            drop(part.attached);
             let now = cpu_time();
-            self.taken.fetch_add(now - before, Ordering::Relaxed);
+            if part.in_target {
+                self.taken.fetch_add(now - before, Ordering::Relaxed);
+            }
             before = now;
             self.closing.fetch_sub(1, Ordering::Relaxed);
         }

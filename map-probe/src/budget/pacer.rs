@@ -6,10 +6,11 @@
 //! in time; should one not (we were not given a CPU), the account is overdrawn, and the next windows wait until it is not.
 //!
 //! **Where windows lie.** Time is cut into spans, whose length is decided before they begin, from what is known then. Each
-//! has one window, at a random place in it, uniformly distributed; it stands for its whole span. So the sum over windows of
-//! span × pace is an unbiased estimate of all operations, whatever the target does: nothing periodic is aliased. The
-//! places are those of a golden-ratio sequence with a random start: each by itself is uniform, and together they cover the phases
-//! of nearly everything periodic far more evenly than independent ones do.
+//! has one window, at a random place in it, uniformly distributed and independent of all others; it stands for its whole span. So
+//! the sum over windows of span × pace is an unbiased estimate of all operations, whatever the target does, and nothing periodic
+//! is aliased: any other sequence of places would be more even for some periods, and less for others. Where the account makes
+//! the watching pause beyond a span, the windows that follow stand for the pause too, each for not more of it than for its own
+//! span: a single one would weigh as much as all others.
 //!
 //! **Targets that cost little** are watched without a pause: a window is looked at every few milliseconds, as often as the
 //! account needs it, and closed when it becomes too costly.
@@ -39,10 +40,12 @@ const NEWS: f64 = 0.15;
 const CHEAP_NEWS: f64 = 1.0;
 /// What is left of the dearest and the latest window when another has been neither.
 const FADING: f64 = 0.97;
+/// What a nanosecond of lateness is taken to cost at least.
+const LEAST_RATE: f64 = 0.1;
 /// How much of what the account has more than it needs, or lacks, is evened out in one span.
 const EVEN: f64 = 0.3;
-/// How far the places of windows in their spans are apart.
-const GOLDEN: f64 = 0.618_033_988_749_894_9;
+/// A span is not longer than this many times what its window takes to be paid: what is lacking then makes a pause.
+const LONGER: f64 = 2.0;
 
 /// The account and what has been learnt.
 #[derive(Clone, Debug)]
@@ -55,8 +58,8 @@ pub struct Pacer {
     usual: f64,
     /// Where the current span begins.
     span_start: Ns,
-    /// Where the next window lies in its span, from 0 to 1.
-    place: f64,
+    /// Time of pauses that no window stands for yet.
+    owed: f64,
     /// What an attached nanosecond costs, from 0 to 1.
     rate: f64,
     /// What attaching and detaching cost, beside the traps: usually, and at most.
@@ -82,10 +85,9 @@ pub struct Plan {
 }
 
 impl Pacer {
-    /// An empty account. `bound` is a share of 1, `place` a random number from 0 to 1, `fixed` a first guess of what
-    /// attaching costs, in nanoseconds.
+    /// An empty account. `bound` is a share of 1, `fixed` a first guess of what attaching costs, in nanoseconds.
     #[must_use]
-    pub fn new(bound: f64, now: Ns, place: f64, fixed: f64) -> Self {
+    pub fn new(bound: f64, now: Ns, fixed: f64) -> Self {
         Self {
             bound,
             credit: 0.0,
@@ -93,7 +95,7 @@ impl Pacer {
             share: 1.0,
             usual: 1.0,
             span_start: now,
-            place,
+            owed: 0.0,
             rate: 1.0,
             fixed,
             dearest: fixed,
@@ -115,8 +117,8 @@ impl Pacer {
         self.bound * self.usual
     }
 
-    /// Plans the next window.
-    pub fn plan(&mut self, now: Ns) -> Plan {
+    /// Plans the next window, at this place in its span: a random number from 0 to 1.
+    pub fn plan(&mut self, now: Ns, place: f64) -> Plan {
         self.earn(now);
         let rate = self.rate.clamp(1e-6, 1.0);
         let income = self.income();
@@ -150,21 +152,17 @@ impl Pacer {
         // that shortens the span, and what is missing makes it longer.
         let begins = self.span_start.saturating_sub(now) as f64;
         let spare = self.credit + income * begins - self.need(look) - 0.5 * cost;
-        self.span = ((cost - spare * EVEN) / income)
-            .max(length + PAUSE)
-            .max(SHORTEST_SPAN);
-        let place = self
-            .span_start
-            .saturating_add(to_ns(self.place * self.span));
-        self.place = (self.place + GOLDEN).fract();
+        self.span = (cost - spare * EVEN).min(LONGER * cost) / income;
+        self.span = self.span.max(length + PAUSE).max(SHORTEST_SPAN);
+        let end = self.span_start.saturating_add(to_ns(self.span));
+        let place = self.span_start.saturating_add(to_ns(place * self.span));
         let attach_at = place.max(ready).max(now);
         // A span cannot end before its window.
-        let end = self
-            .span_start
-            .saturating_add(to_ns(self.span))
-            .max(attach_at);
-        let span = end - self.span_start;
-        self.span_start = end;
+        self.owed += attach_at.saturating_sub(end) as f64;
+        self.span_start = end.max(attach_at);
+        let owed = self.owed.min(self.span);
+        self.owed -= owed;
+        let span = to_ns(self.span + owed);
         Plan {
             attach_at,
             length: to_ns(length),
@@ -177,7 +175,7 @@ impl Pacer {
     pub fn look(&mut self, now: Ns, cost: f64) -> Option<Ns> {
         self.earn(now);
         self.credit -= cost;
-        let spare = self.credit - self.slack - self.dearest;
+        let spare = self.credit - self.need(0.0);
         (spare >= SHORTEST_LOOK).then(|| now.saturating_add(to_ns(spare.min(LONGEST_LOOK))))
     }
 
@@ -215,9 +213,10 @@ impl Pacer {
         self.credit
     }
 
-    /// The most that a window can cost until it is first looked at and then closed.
+    /// The most that a window can cost until it is first looked at and then closed. Where attached time costs little, so does
+    /// lateness, likely: else one stall of ours would keep a target that is idle unwatched for long.
     fn need(&self, look: f64) -> f64 {
-        look + self.slack + self.dearest
+        look + self.slack * self.rate.clamp(LEAST_RATE, 1.0) + self.dearest
     }
 
     fn earn(&mut self, now: Ns) {

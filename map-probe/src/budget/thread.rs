@@ -1,5 +1,6 @@
 //! The thread that keeps the windows: its clocks and its sleep.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -27,16 +28,46 @@ pub(super) fn cpu_time_of(pid: u32) -> Option<Ns> {
     (failed == 0).then(|| clock(id)).filter(|time| *time > 0)
 }
 
+/// The time between two ticks of the kernel's clock, in nanoseconds.
+#[must_use]
+pub(super) fn tick() -> Ns {
+    time(libc::CLOCK_MONOTONIC_COARSE, libc::clock_getres)
+}
+
 fn clock(clock: libc::clockid_t) -> Ns {
+    time(clock, libc::clock_gettime)
+}
+
+fn time(
+    clock: libc::clockid_t,
+    of: unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> libc::c_int,
+) -> Ns {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: it writes to `time` only; of a clock that there is not, nothing.
     unsafe {
-        libc::clock_gettime(clock, &raw mut time);
+        of(clock, &raw mut time);
     }
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
+
+/// A random number from 0 to 1.
+#[must_use]
+pub(super) fn random() -> f64 {
+    random_number() as f64 / u64::MAX as f64
+}
+
+/// A random time that is shorter than this one.
+#[must_use]
+pub(super) fn random_below(time: Ns) -> Ns {
+    random_number() % time.max(1)
+}
+
+/// From the standard library's own source of randomness.
+fn random_number() -> u64 {
+    RandomState::new().hash_one(now())
 }
 
 /// Sleep ends when it should, not up to 50 µs later. The thread keeps its ordinary priority.

@@ -1,7 +1,6 @@
 //! The watching itself: a thread that attaches, opens the gate, closes it, detaches, and pays.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,7 +12,9 @@ use tokio::sync::oneshot;
 use super::closer::Closer;
 use super::estimate::{OnCpu, Piece, Sums};
 use super::pacer::{Ns, Pacer, Seen};
-use super::thread::{cpu_time, cpu_time_of, now, sleep_exactly, sleep_until};
+use super::thread::{
+    cpu_time, cpu_time_of, now, random, random_below, sleep_exactly, sleep_until, tick,
+};
 use super::trap_price::TrapPrice;
 use crate::error::Failure;
 use crate::own;
@@ -174,6 +175,14 @@ struct Window {
     piece: PieceSoFar,
 }
 
+/// What is in place while a window is open.
+struct InPlace {
+    prelude: Attached,
+    sites: Attached,
+    /// The CPU time that putting the sites in place took us, in nanoseconds.
+    attaching: Ns,
+}
+
 struct PieceSoFar {
     begun: Ns,
     before: Vec<Tally>,
@@ -183,12 +192,9 @@ struct PieceSoFar {
 impl Watcher {
     fn new(target: Reattach, bound: f64, shared: Arc<Shared>) -> Result<Self, Failure> {
         let metered = (now(), cpu_time_of(target.pid));
-        // The standard library's own source of randomness.
-        let random = RandomState::new().hash_one(now());
-        let place = random as f64 / u64::MAX as f64;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            pacer: Pacer::new(bound, now(), place, FIRST_FIXED),
+            pacer: Pacer::new(bound, now(), FIRST_FIXED),
             price: TrapPrice::new(target.calibration),
             target,
             closer: Closer::new()?,
@@ -207,16 +213,21 @@ impl Watcher {
         let shared = Arc::clone(&self.shared);
         self.own_paid = own::cpu_time();
         loop {
-            let plan = self.pacer.plan(now());
+            let plan = self.pacer.plan(now(), random());
             if !self.wait_until(plan.attach_at) {
                 return;
             }
             self.order_sites();
+            let prelude = self.target.prelude.wait();
+            // That ended at a tick of the clock: the window is to begin at any time until the next.
+            let begins = now() + random_below(tick());
+            if !sleep_until(begins, &shared.stop) {
+                return;
+            }
             self.target.memory.begin();
             let before = self.tallies();
-            let attaching = cpu_time();
-            let attached = match self.target.probes.attach() {
-                Ok(attached) => attached,
+            let in_place = match prelude.and_then(|prelude| self.attach(prelude)) {
+                Ok(in_place) => in_place,
                 Err(failure) => {
                     // Without anybody waiting the target has ended, which is noticed elsewhere.
                     if let Some(first) = first.take() {
@@ -225,7 +236,6 @@ impl Watcher {
                     return;
                 }
             };
-            let attaching = cpu_time() - attaching;
             if let Some(first) = first.take() {
                 // Nobody waits: nothing to be done about it.
                 let _ = first.send(Ok(()));
@@ -242,8 +252,18 @@ impl Watcher {
             shared.taken().windows += 1;
             let ends = plan.span.map(|_| opened + plan.length);
             self.stay(&mut window, opened + plan.look, ends);
-            self.close(window, attached, plan.span, ends, attaching);
+            self.close(window, in_place, plan.span, ends);
         }
+    }
+
+    fn attach(&self, prelude: Attached) -> Result<InPlace, Failure> {
+        let before = cpu_time();
+        let sites = self.target.probes.attach()?;
+        Ok(InPlace {
+            prelude,
+            sites,
+            attaching: cpu_time() - before,
+        })
     }
 
     /// Waits for the next window; `false` if the run ends instead. The target's time is metered meanwhile: a report may be
@@ -295,20 +315,19 @@ impl Watcher {
     }
 
     /// Closes the gate, detaches, pays, and takes what was seen.
-    fn close(
-        &mut self,
-        mut window: Window,
-        attached: Attached,
-        span: Option<Ns>,
-        ends: Option<Ns>,
-        attaching: Ns,
-    ) {
+    fn close(&mut self, mut window: Window, in_place: InPlace, span: Option<Ns>, ends: Option<Ns>) {
+        let InPlace {
+            prelude,
+            sites,
+            attaching,
+        } = in_place;
         self.target.memory.set_gate(false);
         let closed = now();
-        self.closer.close(attached);
+        self.closer.close(sites);
         // The probes are gone long before; what comes later is the kernel's waiting for nobody to be in one.
         std::thread::sleep(PROBES_GONE);
         let detaching = self.closer.cost();
+        self.closer.release(prelude);
         self.drain(&mut window);
         let traps = self.traps_cost(&window);
         let live = self.live(&window, closed);

@@ -12,6 +12,7 @@ mod load;
 mod mapped;
 mod maps;
 mod perf;
+mod prelude;
 mod program;
 mod refusal;
 mod sampler;
@@ -29,6 +30,7 @@ pub use counters::{Counters, Names};
 pub(crate) use refusal::internal;
 
 pub use load::{Loaded, Program, Tables};
+pub use prelude::Prelude;
 pub use sampler::{Sampler, max_frequency};
 pub use samples::samples;
 pub use trap_cost::{Calibration, calibrate};
