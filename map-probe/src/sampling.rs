@@ -28,6 +28,8 @@ const LONGEST_GAP: u64 = 100_000;
 const USUAL_OF: usize = 1001;
 /// Samples from which the cost of one is reckoned, at least.
 const ENOUGH: u64 = 20;
+/// By how much fewer than asked for there are in a second: two less the golden ratio, which no fraction comes close to.
+const OUT_OF_STEP: f64 = 0.381_966_011_250_105_2;
 
 /// How often to sample, as the user says it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -205,18 +207,22 @@ pub fn rate(loaded: &Loaded, wanted: Wanted) -> Result<Rate, Failure> {
     })
 }
 
+/// The time between two samples, in nanoseconds, for about so many in a second. What goes on once a second, or a whole number of
+/// times, as what a Go ticker sets off, would be met always or never if a second were a whole number of these.
+#[must_use]
+#[expect(clippy::cast_sign_loss, reason = "the frequency is positive")]
+pub fn period(frequency: u32) -> u64 {
+    let frequency = f64::from(frequency.max(1));
+    (1e9 / (frequency - OUT_OF_STEP.min(frequency / 100.0))).round() as u64
+}
+
 /// The most samples a second that cost no more than a share of the time.
 fn affordable(share: f64, ns_per_sample: Option<f64>) -> u32 {
     /// What is taken where it could not be measured: more than was ever seen.
     const DEAR: f64 = 10_000.0;
     #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
-    let frequency = (share * 1e9 / ns_per_sample.unwrap_or(DEAR)).clamp(1.0, 1e6) as u32;
-    // In step with the clock of the target or the kernel, the same work would be met again and again.
-    if frequency > 1 && frequency.is_multiple_of(10) {
-        frequency - 1
-    } else {
-        frequency
-    }
+    let affordable = (share * 1e9 / ns_per_sample.unwrap_or(DEAR)).clamp(1.0, 1e6) as u32;
+    affordable
 }
 
 /// What a sample costs, in nanoseconds, as we feel it ourselves: what is taken from us with timers, over what is without.
@@ -283,11 +289,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_frequency_is_the_highest_within_the_share_and_out_of_step() {
-        assert_eq!(affordable(0.003, Some(2999.0)), 999);
-        assert_eq!(affordable(0.003, Some(3000.0)), 999);
-        assert_eq!(affordable(0.003, None), 299);
+    fn the_frequency_is_the_highest_within_the_share() {
+        assert_eq!(affordable(0.003, Some(3000.0)), 1000);
+        assert_eq!(affordable(0.003, Some(3003.0)), 999);
+        assert_eq!(affordable(0.003, None), 300);
         assert_eq!(affordable(0.000_000_1, Some(3000.0)), 1);
+    }
+
+    #[test]
+    fn samples_keep_no_step_with_what_goes_on_a_whole_number_of_times_a_second() {
+        for frequency in [49, 100, 199, 200, 225, 997, 1000] {
+            let period = period(frequency);
+            for times in [1, 2, 4, 8, 10, 25, 50, 100] {
+                let cycle = 1_000_000_000 / times;
+                // Where the samples of 10 s lie in it.
+                let samples = (0..u64::from(frequency) * 10).map(|sample| sample * period % cycle);
+                let mut samples: Vec<_> = samples.collect();
+                samples.sort_unstable();
+                samples.push(samples[0] + cycle);
+                let between = samples.windows(2).map(|pair| pair[1] - pair[0]);
+                let longest = between.max().expect("there are samples");
+                assert!(
+                    longest < period / 5,
+                    "{frequency} Hz, {times} times a second: {longest} ns of it are never met"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn there_are_nearly_as_many_samples_as_asked_for() {
+        assert_eq!(period(1), 1_010_101_010);
+        assert_eq!(period(10), 101_010_101);
+        assert_eq!(period(999), 1_001_384);
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn a_profile_of_samples_has_those_of_the_report_and_their_time() -> Result<()> {
     let raw = pprof::pprof(&["-raw"], &profile)?;
     for words in [
         "PeriodType: cpu nanoseconds",
-        "Period: 500250",
+        "Period: 500346",
         "samples/count cpu/nanoseconds",
     ] {
         ensure!(raw.contains(words), "no {words}: {raw}");

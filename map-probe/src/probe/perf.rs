@@ -11,13 +11,12 @@ use aya_obj::generated::{
 /// `PERF_FLAG_FD_CLOEXEC` (`linux/perf_event.h`).
 const CLOSE_ON_EXEC: libc::c_ulong = 8;
 
-/// A timer on one CPU, `frequency` times a second while it is not idle. It does not run yet.
-pub(super) fn timer(cpu: u32, frequency: u32) -> io::Result<OwnedFd> {
+/// A timer on one CPU, with a `period` in nanoseconds, while it is not idle. It does not run yet.
+pub(super) fn timer(cpu: u32, period: u64) -> io::Result<OwnedFd> {
     let mut attr = attributes();
     attr.type_ = perf_type_id::PERF_TYPE_SOFTWARE as u32;
     attr.config = perf_sw_ids::PERF_COUNT_SW_CPU_CLOCK as u64;
-    attr.__bindgen_anon_1.sample_freq = u64::from(frequency);
-    attr.set_freq(1);
+    attr.__bindgen_anon_1.sample_period = period;
     attr.set_exclude_idle(1);
     open(&attr, -1, cpu.cast_signed())
 }

@@ -9,6 +9,7 @@ use super::load::Loaded;
 use super::perf;
 use super::refusal::{SETCAP, internal, not_permitted};
 use crate::error::{Failure, Status};
+use crate::sampling::period;
 
 /// The most samples a second that the kernel allows (`kernel.perf_event_max_sample_rate`).
 const MAX_RATE: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
@@ -28,7 +29,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Samples all CPUs that are online, `frequency` times a second.
+    /// Samples all CPUs that are online, about `frequency` times a second.
     ///
     /// # Errors
     /// Not permitted, or more often than the kernel allows.
@@ -102,7 +103,7 @@ fn refused(error: io::Error, frequency: u32) -> Failure {
 
 /// A timer on one CPU, running.
 fn timer(loaded: &Loaded, cpu: u32, frequency: u32) -> io::Result<OwnedFd> {
-    let timer = perf::timer(cpu, frequency)?;
+    let timer = perf::timer(cpu, period(frequency))?;
     perf::run(&timer, loaded.program.as_fd())?;
     perf::enable(&timer)?;
     Ok(timer)

@@ -23,6 +23,7 @@ use prost::Message as _;
 
 use super::model::{Frame, Report, RowKey, Rows, SiteRows};
 use super::{about, words};
+use crate::sampling::period;
 
 /// What is counted, in the order of a sample's values, and in which unit.
 const OPERATIONS: [(&str, &str); 3] = [
@@ -116,7 +117,7 @@ impl Builder {
 
     fn header(&mut self, report: &Report) {
         let samples = report.counts.samples.as_ref();
-        self.period = samples.map(|samples| 1_000_000_000 / u64::from(samples.frequency.max(1)));
+        self.period = samples.map(|samples| period(samples.frequency));
         let types: &[_] = match self.period {
             None => &OPERATIONS,
             Some(_) => &SAMPLES,

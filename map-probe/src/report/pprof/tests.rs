@@ -241,14 +241,14 @@ fn samples_stand_for_time_and_those_of_unknown_depth_are_there() {
     let types: Vec<_> = types.map(|of| (text(of.r#type), text(of.unit))).collect();
     assert_eq!(types, SAMPLES);
     assert_eq!(text(profile.default_sample_type), "cpu");
-    assert_eq!(profile.period, 1_001_001);
+    assert_eq!(profile.period, 1_001_384);
     assert_eq!(profile.period_type, profile.sample_type.last().copied());
     let unknown = profile.sample.last().expect("samples");
     assert_eq!(
         stack(&profile, unknown),
         "runtime.mapassign (depth unknown)@:0"
     );
-    assert_eq!(unknown.value, [7, 7 * 1_001_001]);
+    assert_eq!(unknown.value, [7, 7 * 1_001_384]);
     let all: i64 = profile.sample.iter().map(|sample| sample.value[0]).sum();
     assert_eq!(all, i64::try_from(walked + 7).expect("a count"));
 }
