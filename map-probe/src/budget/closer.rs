@@ -30,6 +30,9 @@ struct Shared {
     closing: AtomicUsize,
     /// CPU time that was not asked for yet, in nanoseconds.
     taken: AtomicU64,
+    /// What is nowhere in the target: how many were closed, and the CPU time that took, in nanoseconds.
+    released: AtomicU64,
+    releasing: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,8 @@ impl Closer {
                 parts: Mutex::new(parts),
                 closing: AtomicUsize::new(0),
                 taken: AtomicU64::new(0),
+                released: AtomicU64::new(0),
+                releasing: AtomicU64::new(0),
             }),
             threads: Vec::new(),
         };
@@ -95,7 +100,8 @@ impl Closer {
         self.shared.closing.load(Ordering::Relaxed) + PARTS <= THREADS
     }
 
-    /// The CPU time that it took to take probes from the target since this was last asked, in nanoseconds.
+    /// The CPU time that changing the target's code took since this was last asked, in nanoseconds: what closing its parts took
+    /// beyond what closing those takes that are nowhere in it.
     pub(super) fn cost(&self) -> f64 {
         self.shared.taken.swap(0, Ordering::Relaxed) as f64
     }
@@ -116,11 +122,21 @@ impl Shared {
             };
             drop(part.attached);
             let now = cpu_time();
-            if part.in_target {
-                self.taken.fetch_add(now - before, Ordering::Relaxed);
-            }
+            self.note(now - before, part.in_target);
             before = now;
             self.closing.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn note(&self, took: u64, in_target: bool) {
+        if in_target {
+            let released = self.released.load(Ordering::Relaxed).max(1);
+            let usual = self.releasing.load(Ordering::Relaxed) / released;
+            self.taken
+                .fetch_add(took.saturating_sub(usual), Ordering::Relaxed);
+        } else {
+            self.releasing.fetch_add(took, Ordering::Relaxed);
+            self.released.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

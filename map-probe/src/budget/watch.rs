@@ -179,7 +179,7 @@ struct Window {
 struct InPlace {
     prelude: Attached,
     sites: Attached,
-    /// The CPU time that putting the sites in place took us, in nanoseconds.
+    /// The CPU time that changing the target's code took us, in nanoseconds: beyond that of the prelude, which changes none.
     attaching: Ns,
 }
 
@@ -218,7 +218,9 @@ impl Watcher {
                 return;
             }
             self.order_sites();
+            let before = cpu_time();
             let prelude = self.target.prelude.wait();
+            let of_nothing = cpu_time() - before;
             // That ended at a tick of the clock: the window is to begin at any time until the next.
             let begins = now() + random_below(tick());
             if !sleep_until(begins, &shared.stop) {
@@ -226,7 +228,7 @@ impl Watcher {
             }
             self.target.memory.begin();
             let before = self.tallies();
-            let in_place = match prelude.and_then(|prelude| self.attach(prelude)) {
+            let in_place = match prelude.and_then(|prelude| self.attach(prelude, of_nothing)) {
                 Ok(in_place) => in_place,
                 Err(failure) => {
                     // Without anybody waiting the target has ended, which is noticed elsewhere.
@@ -256,13 +258,15 @@ impl Watcher {
         }
     }
 
-    fn attach(&self, prelude: Attached) -> Result<InPlace, Failure> {
+    /// Puts the sites in place, after a prelude that took us so much CPU time.
+    fn attach(&self, prelude: Attached, of_nothing: Ns) -> Result<InPlace, Failure> {
         let before = cpu_time();
         let sites = self.target.probes.attach()?;
+        let took = cpu_time() - before;
         Ok(InPlace {
             prelude,
+            attaching: took.saturating_sub(of_nothing * sites.part_count() as u64),
             sites,
-            attaching: cpu_time() - before,
         })
     }
 
@@ -301,7 +305,7 @@ impl Watcher {
                 return;
             }
             self.drain(window);
-            let cost = self.bill(window, now);
+            let cost = self.bill(window, now) + self.own_cost();
             shared.taken().paid += cost;
             self.meter();
             let Some(next) = self.pacer.look(now, cost) else {
@@ -334,7 +338,8 @@ impl Watcher {
         // While we change its code, the target may have to wait for us, on each of its CPUs.
         self.meter();
         let disturbed = (attaching as f64 + detaching) * self.running;
-        let cost = self.bill(&mut window, closed) + disturbed;
+        let own = self.own_cost();
+        let cost = self.bill(&mut window, closed) + disturbed + own;
         let planned = ends.map_or(0.0, |ends| (ends - window.opened) as f64);
         let late = ends.map_or(0, |ends| closed.saturating_sub(ends)) as f64;
         // What an attached nanosecond costs is what the last piece says, not a long window that was cheap until just now.
@@ -359,7 +364,7 @@ impl Watcher {
             Seen {
                 live: piece_live,
                 traps: piece_traps,
-                fixed: disturbed * (1.0 + 1.0 / self.cpus) + beside,
+                fixed: disturbed + own + beside,
                 late,
             },
         );
@@ -436,12 +441,12 @@ impl Watcher {
         (0..memory.cpus()).map(|cpu| memory.tally(cpu)).collect()
     }
 
-    /// What is to be paid since the last time, at most: for traps, but not more than the window is long, and for our own time.
-    fn bill(&mut self, window: &mut Window, now: Ns) -> f64 {
+    /// What is to be paid for traps since the last time, at most, and not more than the window is long.
+    fn bill(&self, window: &mut Window, now: Ns) -> f64 {
         let traps = self.traps_cost(window).min(self.live(window, now));
         let more = (traps - window.paid).max(0.0);
         window.paid += more;
-        more + self.own_cost()
+        more
     }
 
     /// What all traps of the window cost, at most. Threads may wait for each other: so their times are added up.

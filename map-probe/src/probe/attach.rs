@@ -90,6 +90,12 @@ pub struct Attached {
 }
 
 impl Attached {
+    /// How many parts there are.
+    #[must_use]
+    pub fn part_count(&self) -> usize {
+        self.users.len()
+    }
+
     /// What can be taken away by itself, in the order in which it is to go.
     pub fn parts(self) -> impl Iterator<Item = Self> {
         let event = self.event;
