@@ -67,9 +67,13 @@ impl Probe {
         let mut seconds = [0.0; 2];
         for thread in fs::read_dir(format!("/proc/{}/task", self.id()))? {
             let thread = thread?.path();
-            let name = fs::read_to_string(thread.join("comm"))?;
             // Nanoseconds on a CPU, nanoseconds of waiting for one, and how often.
-            let times = fs::read_to_string(thread.join("schedstat"))?;
+            let [name, times] =
+                ["comm", "schedstat"].map(|file| fs::read_to_string(thread.join(file)));
+            let (Ok(name), Ok(times)) = (name, times) else {
+                // One that attached to map-probe itself, to see what a trap costs, has just ended.
+                continue;
+            };
             let time = times.split_whitespace().next().context("no times")?;
             let of_windows = ["windows", "detach"].contains(&name.trim());
             seconds[usize::from(!of_windows)] += time.parse::<f64>()? / 1e9;
