@@ -217,12 +217,11 @@ pub fn period(frequency: u32) -> u64 {
 }
 
 /// The most samples a second that cost no more than a share of the time.
+#[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
 fn affordable(share: f64, ns_per_sample: Option<f64>) -> u32 {
     /// What is taken where it could not be measured: more than was ever seen.
     const DEAR: f64 = 10_000.0;
-    #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
-    let affordable = (share * 1e9 / ns_per_sample.unwrap_or(DEAR)).clamp(1.0, 1e6) as u32;
-    affordable
+    (share * 1e9 / ns_per_sample.unwrap_or(DEAR)).clamp(1.0, 1e6) as u32
 }
 
 /// What a sample costs, in nanoseconds, as we feel it ourselves: what is taken from us with timers, over what is without.

@@ -18,7 +18,7 @@
 /// Nanoseconds.
 pub type Ns = u64;
 
-/// Spans are not shorter: attaching takes up to 8 ms, and a window 0.5 ms of our own CPU.
+/// Spans are not shorter: a grace period and a tick go before each window, some 12 ms, and it takes 0.5 ms of our own CPU.
 pub const SHORTEST_SPAN: f64 = 50e6;
 /// As much of a span is not in its window: so that attaching does not often push the next one.
 const PAUSE: f64 = 10e6;
