@@ -14,6 +14,7 @@ mod shared;
 pub mod counts;
 pub mod equal;
 pub mod layout;
+pub mod lives;
 pub mod op;
 pub mod options;
 pub mod quality;

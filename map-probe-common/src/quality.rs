@@ -16,10 +16,12 @@ pub enum Cause {
     Bound = 4,
     /// Operations: the key's type has no equality we can decide in the kernel. Part of `truncated`.
     Undecidable = 5,
+    /// Operations: of a program that the process began to run a moment before, and that was not read. Part of `lost`.
+    OtherProgram = 6,
 }
 
 /// How many causes there are.
-pub const CAUSES: usize = 6;
+pub const CAUSES: usize = 7;
 
 /// All causes, by their numbers.
 pub const ALL: [Cause; CAUSES] = [
@@ -29,4 +31,5 @@ pub const ALL: [Cause; CAUSES] = [
     Cause::Torn,
     Cause::Bound,
     Cause::Undecidable,
+    Cause::OtherProgram,
 ];

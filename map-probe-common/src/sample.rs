@@ -1,6 +1,7 @@
 //! Samples: what the kernel side is told of the target's code, and what it counts.
 
 use crate::layout::Field;
+use crate::lives::Identity;
 use crate::shared::shared;
 
 /// The most ranges of code that are told apart: map functions, and functions without a frame that those call.
@@ -41,24 +42,22 @@ impl CodeRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Sampled {
-    /// The device of its pid namespace, as the kernel numbers it.
-    pub namespace_device: u64,
-    /// The namespace's inode.
-    pub namespace_inode: u64,
+    /// Which one.
+    pub process: Identity,
     /// Address of `aeskeysched`; 0 if hashes cannot be computed.
     pub key_schedule: u64,
     /// Address of the byte that says whether the target hashes by AES.
     pub uses_aes: u64,
     /// The seed's place in a map's header.
     pub seed: Field,
-    /// Its process id in that namespace.
-    pub pid: u32,
+    /// Keeps the size a multiple of the alignment.
+    pub reserved: u32,
     /// Its code, by address; [`CodeRange::NONE`] behind.
     pub code: [CodeRange; MAX_RANGES],
 }
-shared!(Sampled, 1576, {
-    namespace_device: u64, namespace_inode: u64, key_schedule: u64, uses_aes: u64,
-    seed: Field, pid: u32, code: [CodeRange; MAX_RANGES],
+shared!(Sampled, 1584, {
+    process: Identity, key_schedule: u64, uses_aes: u64,
+    seed: Field, reserved: u32, code: [CodeRange; MAX_RANGES],
 });
 
 /// Bytes of code that one element of the table of code describes, with 16 bits each: 0, or the number of a site from 1 on.

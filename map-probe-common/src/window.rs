@@ -100,6 +100,12 @@ impl Record {
         Self(self.0 & ((1 << WINDOW_SHIFT) - 1))
     }
 
+    /// The same with another block.
+    #[must_use]
+    pub const fn with_block(self, block: u32) -> Self {
+        Self::new(0, block, self.cell(), self.depth())
+    }
+
     /// Buckets or groups examined.
     #[must_use]
     pub const fn depth(self) -> u32 {

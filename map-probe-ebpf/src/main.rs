@@ -12,6 +12,7 @@ mod atomic;
 mod caller;
 mod cookie;
 mod count;
+mod lives;
 mod opaque;
 mod pending;
 mod places;

@@ -5,10 +5,8 @@
 //! it needs no claim to its scratch memory, and may well be given a stack of its own per CPU (Linux 6.13 and later).
 
 use core::ffi::c_void;
-use core::mem::{MaybeUninit, size_of};
 
-use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
-use aya_ebpf::helpers::generated::bpf_get_ns_current_pid_tgid;
+use aya_ebpf::bindings::pt_regs;
 use map_probe_common::equal::EqualProgram;
 use map_probe_common::op::{Class, Op, Outcome, cell};
 use map_probe_common::quality::Cause;
@@ -17,6 +15,7 @@ use map_probe_common::site::{Place, Site};
 use map_probe_common::walk::hash::{Hashing, hash};
 use map_probe_common::walk::{End, MapType, Operation, Search, World as _};
 
+use crate::lives::is_current;
 use crate::scratch::{self, Scratch};
 use crate::tables::{CODE, FUNCTION_SAMPLES, PROCESS_SAMPLES, SAMPLED, SITES};
 use crate::values::Values;
@@ -86,18 +85,7 @@ pub(crate) fn take(ctx: *mut c_void) {
 /// Whether the CPU runs the process that is sampled.
 #[inline(always)]
 fn meets(sampled: &Sampled) -> bool {
-    let mut ids = MaybeUninit::<bpf_pidns_info>::uninit();
-    // SAFETY: `ids` has room for what the helper writes.
-    let known = unsafe {
-        bpf_get_ns_current_pid_tgid(
-            sampled.namespace_device,
-            sampled.namespace_inode,
-            ids.as_mut_ptr(),
-            size_of::<bpf_pidns_info>() as u32,
-        )
-    };
-    // SAFETY: the helper writes all of it, with zeros if the namespace is another.
-    known == 0 && unsafe { ids.assume_init() }.tgid == sampled.pid
+    is_current(&sampled.process)
 }
 
 /// The map operation under way: that of the function at `ip`, or of one that called it.

@@ -4,10 +4,11 @@
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use map_probe_common::Site;
 use map_probe_common::counts::{Block, DeepKey, MapSlot, SiteSlot, Stack};
 use map_probe_common::equal::{EqualProgram, EqualStep};
+use map_probe_common::lives::{Identity, RING_BYTES};
 use map_probe_common::quality::CAUSES;
 use map_probe_common::sample::{FunctionSamples, MAX_RANGES, ProcessSamples, Sampled};
 use map_probe_common::site::MAX_SITES;
@@ -108,6 +109,18 @@ pub(crate) static TALLY: Array<Tally> = Array::with_max_entries(1, BPF_F_MMAPABL
 /// Operations counted in windows, `LOG_RECORDS` per CPU: each a `Record`. Written here, read by userspace in its own memory.
 #[map]
 pub(crate) static LOG: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// The process that is watched. Written by userspace.
+#[map]
+pub(crate) static WATCHED: Array<Identity> = Array::with_max_entries(1, 0);
+
+/// Not 0 once it runs another program. Written here.
+#[map]
+pub(crate) static CHANGED: Array<u64> = Array::with_max_entries(1, 0);
+
+/// What happens to it, a word each. Written here, read by userspace.
+#[map]
+pub(crate) static LIVES: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 /// The process that is sampled. Written by userspace.
 #[map]

@@ -8,9 +8,9 @@ use map_probe_common::options::CHOSEN_TYPES;
 use map_probe_common::quality::Cause;
 use map_probe_common::walk::{MapType, map_type};
 
-use crate::atomic;
 use crate::tables::{BLOCKS_USED, COUNTS, TYPES, UNWANTED};
 use crate::world::{Kernel, options};
+use crate::{atomic, lives};
 
 /// What the walk needs of the type at `typ`, with the block that counts its operations.
 #[inline(always)]
@@ -36,6 +36,9 @@ pub(crate) fn is_unwanted(typ: &MapType) -> bool {
 /// Reads a type and gives it a block of counters.
 #[inline(never)]
 fn meet(world: Kernel, typ: u64) -> Result<MapType, Cause> {
+    if lives::changed() {
+        return Err(Cause::OtherProgram);
+    }
     let mut facts = map_type(world, typ)?;
     facts.block = free_block();
     recent::keep(&facts);

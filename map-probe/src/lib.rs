@@ -5,9 +5,11 @@
 pub mod bench;
 pub mod budget;
 pub mod cli;
+mod clock;
 mod dashboard;
 pub mod error;
 pub mod kernel_log;
+mod lives;
 mod messages;
 pub mod object;
 pub mod output;

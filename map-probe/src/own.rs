@@ -3,11 +3,32 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The CPU time of this process so far, all its threads, in and out of the kernel.
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::unistd::Pid;
+
+use crate::clock::cpu_time_of;
+
+/// The guard's process id; 0 if there is none.
+static GUARD: AtomicU32 = AtomicU32::new(0);
+
+/// From now on this process is a part of map-probe too.
+pub(crate) fn count(guard: Pid) {
+    GUARD.store(guard.as_raw().cast_unsigned(), Ordering::Relaxed);
+}
+
+/// The CPU time of map-probe so far, all its threads and its guard, in and out of the kernel.
 #[must_use]
 pub fn cpu_time() -> Duration {
+    let guard = match GUARD.load(Ordering::Relaxed) {
+        0 => 0,
+        guard => cpu_time_of(guard).unwrap_or(0),
+    };
+    own_cpu_time() + Duration::from_nanos(guard)
+}
+
+fn own_cpu_time() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else {
         return Duration::ZERO;
     };
@@ -21,10 +42,18 @@ pub fn cpu_time() -> Duration {
         .sum()
 }
 
-/// The resident memory of this process, in bytes; 0 if `/proc` does not say.
+/// The resident memory of map-probe, its guard included, in bytes; 0 if `/proc` does not say.
 #[must_use]
 pub fn resident_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let guard = match GUARD.load(Ordering::Relaxed) {
+        0 => 0,
+        guard => resident_bytes_of(&guard.to_string()),
+    };
+    resident_bytes_of("self").saturating_add(guard)
+}
+
+fn resident_bytes_of(process: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
@@ -17,11 +18,12 @@ use crate::budget::{Account, Told};
 use crate::cli::{Bench, Probe, Target};
 use crate::dashboard::{Live, Wish};
 use crate::error::{Failure, Status};
-use crate::kernel_log::KernelLog;
+use crate::lives::{Happened, Lives, Watch};
 use crate::messages::say;
 use crate::output::{Emitter, Format};
 use crate::own;
-use crate::probe::{CommandOutput, Held, Program};
+use crate::probe::guard::ended as guard_ended;
+use crate::probe::{CommandOutput, Guard, Held, Program};
 use crate::record::Recorder;
 use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
 use crate::report::ranked::Ranking;
@@ -35,14 +37,19 @@ use crate::watching::{Reading, Watching};
 /// # Errors
 /// The target cannot be probed, or a report cannot be written.
 pub fn run(request: &Probe) -> Result<(), Failure> {
+    // Before there are threads.
+    let guard = match request.sampling {
+        None => Some(Guard::start()?),
+        Some(_) => None,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(failed_to_wait)?;
-    runtime.block_on(probe(request))
+    runtime.block_on(probe(request, guard.as_ref()))
 }
 
-async fn probe(request: &Probe) -> Result<(), Failure> {
+async fn probe(request: &Probe, guard: Option<&Arc<Guard>>) -> Result<(), Failure> {
     let mut emitter = Sink::open(request)?;
     let with_dashboard = request.format == Format::Tui;
     let mut signals = Signals::new(with_dashboard)?;
@@ -52,24 +59,20 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         Target::Pid(_) => None,
     };
     let pid = pid(&request.target, command.as_ref());
-    let program = program(request);
-    let mut session = Session::prepare(
-        pid,
-        program,
-        request.verbosity,
-        request.assumptions,
-        &request.wanted,
-    )?;
-    if let Some(Bench::Attach(rounds)) = request.bench {
-        return bench::attach(&session, rounds);
+    if let (Some(Bench::Attach(rounds)), Some(guard)) = (&request.bench, guard) {
+        return bench::attach(pid, request, guard, *rounds);
     }
     let exit = Exit::of(pid)?;
-    let mut log = KernelLog::of(session.loaded(), logged(program, request))?;
-    let mut watching = attach(&mut session, request)?;
-    let start = Instant::now();
-    let rate = session.rate();
-    let mut progress = Progress::new(session.info(), rate, SystemTime::now(), request);
-    if !matches!(watching, Watching::Windows(..)) {
+    let guarded = guard.map(|guard| Exit::of(guard.pid())).transpose()?;
+    let mut lives = Lives::begin(Watch {
+        pid,
+        request,
+        guard,
+    })?;
+    let start = lives.start();
+    let rate = lives.rate();
+    let mut progress = Progress::new(lives.info(), rate, SystemTime::now(), request);
+    if lives.is_attached_at_once() {
         announce(&progress.target, rate);
     }
     note(&progress.target, request.sampling, rate);
@@ -85,6 +88,8 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut end = pin!(until(start, request.duration));
     let mut target_ended = false;
+    // What ends the run before its time; what was counted until then is reported.
+    let mut trouble = None;
     loop {
         tokio::select! {
             // The end before the interval that ends with it: that is the last one then, and not one of no length.
@@ -95,24 +100,43 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
                 break;
             }
             () = &mut end => break,
+            () = ended(guarded.as_ref()) => {
+                trouble = Some(guard_ended());
+                break;
+            }
+            happened = lives.happens() => match happened {
+                Ok(Happened::Attached) => {
+                    announce(&lives.info(), rate);
+                    live.messages();
+                    continue;
+                }
+                Ok(Happened::Noted) => {
+                    live.messages();
+                    continue;
+                }
+                Ok(Happened::Changed) => {
+                    if lives.follow()?.is_break() {
+                        target_ended = true;
+                        break;
+                    }
+                    if lives.is_attached_at_once() {
+                        announce(&lives.info(), rate);
+                    }
+                    live.messages();
+                }
+                Err(failure) => {
+                    trouble = Some(failure);
+                    break;
+                }
+            },
             _ = ticks.tick() => {}
-            () = log.flushed() => {
-                live.messages();
-                continue;
-            }
-            opened = watching.opens() => {
-                opened?;
-                announce(&progress.target, rate);
-                live.messages();
-                continue;
-            }
             wish = live.input() => match wish {
                 Wish::GoOn => continue,
                 Wish::End => break,
             },
         }
-        let reading = watching.read(&mut session)?;
-        progress.target = session.info();
+        let reading = lives.read()?;
+        progress.target = lives.info();
         let seconds = start.elapsed();
         let report = progress.interval(&reading, seconds);
         let run = live.is_on().then(|| progress.whole(&reading, seconds));
@@ -120,13 +144,24 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         if emitter.interval(&report)? == ControlFlow::Break(()) {
             break;
         }
+        if let Err(failure) = lives.check() {
+            trouble = Some(failure);
+            break;
+        }
     }
     let seconds = start.elapsed();
     // Returns when no program runs any more: what is read then is all there is.
-    watching.end();
-    let reading = watching.read(&mut session)?;
-    progress.target = session.info();
-    log.flush();
+    lives.end();
+    if !lives.were_attached() && trouble.is_none() && target_ended {
+        trouble = Some(ended_too_early(pid, command.is_some()));
+    }
+    if let (Some(failure), false) = (&trouble, lives.were_attached()) {
+        let _ = failure;
+        return Err(trouble.unwrap_or_else(guard_ended));
+    }
+    let reading = lives.read()?;
+    progress.target = lives.info();
+    lives.flush();
     let interval = progress.interval(&reading, seconds);
     if target_ended && live.is_on() {
         live.show(&interval, Some(progress.whole(&reading, seconds)));
@@ -146,7 +181,29 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     }
     emitter.finish(&progress.whole(&reading, seconds))?;
     take_leave(command, written);
-    Ok(())
+    trouble.map_or(Ok(()), Err)
+}
+
+/// Waits for the end of the guard, if there is one.
+pub(crate) async fn ended(guard: Option<&Exit>) {
+    match guard {
+        Some(guard) => guard.happens().await,
+        None => pending().await,
+    }
+}
+
+/// The target ended before a window was open.
+fn ended_too_early(pid: u32, is_command: bool) -> Failure {
+    let what = if is_command {
+        "the command ended".to_owned()
+    } else {
+        format!("process {pid} ended")
+    };
+    Failure::new(
+        Status::NoProcess,
+        format!("{what} before its probes were attached"),
+    )
+    .hint("trace all of its operations instead: --max-overhead off -- COMMAND")
 }
 
 /// Where a command writes while the dashboard has its terminal.
@@ -166,12 +223,12 @@ fn pid(target: &Target, command: Option<&Held>) -> u32 {
 }
 
 /// How much of the kernel side's log there is: a program that is run in interrupts writes none.
-fn logged(program: Program, request: &Probe) -> u8 {
+pub(crate) fn logged(program: Program, request: &Probe) -> u8 {
     u8::from(!program.samples()) * request.verbosity
 }
 
 /// Which of the kernel side's programs the command line asks for.
-fn program(request: &Probe) -> Program {
+pub(crate) fn program(request: &Probe) -> Program {
     match (&request.sampling, &request.bench, request.bound) {
         (Some(_), Some(_), _) => Program::EmptySample,
         (Some(_), None, _) => Program::Sample,
@@ -181,17 +238,26 @@ fn program(request: &Probe) -> Program {
     }
 }
 
-fn attach(session: &mut Session, request: &Probe) -> Result<Watching, Failure> {
-    if let Some(wanted) = request.sampling {
+/// Begins to watch.
+pub(crate) fn attach(
+    session: &mut Session,
+    request: &Probe,
+    guard: Option<&Arc<Guard>>,
+) -> Result<Watching, Failure> {
+    let Some(guard) = guard else {
+        let wanted = request.sampling.unwrap_or(Wanted {
+            frequency: None,
+            share: None,
+        });
         return session.sample(wanted).map(Watching::Samples);
-    }
+    };
     match (&request.bench, request.bound) {
-        (Some(Bench::EmptyAt(address)), _) => {
-            session.attach_at_address(*address).map(Watching::All)
-        }
-        (None, Some(bound)) => Watching::windows(session.reattach()?, bound),
+        (Some(Bench::EmptyAt(address)), _) => session
+            .attach_at_address(guard, *address)
+            .map(Watching::All),
+        (None, Some(bound)) => Watching::windows(session.reattach(guard)?, bound),
         (Some(Bench::Empty | Bench::Attach(_)), _) | (None, None) => {
-            session.attach().map(Watching::All)
+            session.attach(guard).map(Watching::All)
         }
     }
 }

@@ -1,17 +1,16 @@
 //! `--mode sample`: what the kernel side needs to know of a target, and how often to sample it.
 
-use std::fs;
-use std::os::linux::fs::MetadataExt as _;
 use std::process::id as own_id;
 use std::time::{Duration, Instant};
 
 use map_probe_common::layout::Field;
+use map_probe_common::lives::Identity;
 use map_probe_common::sample::{BYTES_PER_ELEMENT, CodeRange, FRAMELESS, MAX_RANGES, Sampled};
 
 use crate::error::{Failure, Status};
 use crate::plan::sampling::{self, SampleTable};
 use crate::probe::{Loaded, Sampler, max_frequency, samples};
-use crate::target::{AesHash, Binary};
+use crate::target::{AesHash, Binary, identity};
 
 /// The share of the target's CPU time that samples may cost, unless another is asked for.
 pub const DEFAULT_SHARE: f64 = 0.003;
@@ -88,7 +87,7 @@ pub fn process(
         uses_aes: hashing.map_or(0, |aes| aes.used.wrapping_add(bias)),
         seed: Field::at(maps.seed_offset as u16, maps.seed_width as u16),
         code: ranges(table, bias)?,
-        ..identity(pid)?
+        ..of(identity(pid)?)
     })
 }
 
@@ -99,7 +98,7 @@ pub fn process(
 pub fn ourselves(instead_of: &Sampled) -> Result<Sampled, Failure> {
     Ok(Sampled {
         code: instead_of.code,
-        ..identity(own_id())?
+        ..of(identity(own_id())?)
     })
 }
 
@@ -116,40 +115,16 @@ pub fn code(table: &SampleTable) -> Vec<u64> {
     elements.map(element).collect()
 }
 
-/// Which process it is, in its own pid namespace: the only one in which the kernel side can ask for it.
-fn identity(pid: u32) -> Result<Sampled, Failure> {
-    let namespace = fs::metadata(format!("/proc/{pid}/ns/pid"));
-    let status = fs::read_to_string(format!("/proc/{pid}/status"));
-    let (namespace, status) = match (namespace, status) {
-        (Ok(namespace), Ok(status)) => (namespace, status),
-        (Err(error), _) | (_, Err(error)) => {
-            return Err(Failure::new(
-                Status::NoProcess,
-                format!("the pid namespace of process {pid} cannot be seen"),
-            )
-            .caused_by(error)
-            .hint("it ended, or map-probe needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"));
-        }
-    };
-    Ok(Sampled {
-        // As the kernel numbers devices inside.
-        namespace_device: u64::from(libc::major(namespace.st_dev())) << 20
-            | u64::from(libc::minor(namespace.st_dev())),
-        namespace_inode: namespace.st_ino(),
+/// A process of whose code nothing is known.
+fn of(process: Identity) -> Sampled {
+    Sampled {
+        process,
         key_schedule: 0,
         uses_aes: 0,
         seed: Field::default(),
-        pid: innermost_pid(&status).unwrap_or(pid),
+        reserved: 0,
         code: [CodeRange::NONE; MAX_RANGES],
-    })
-}
-
-/// A line like `NSpid: 4711 12` has the ids from our namespace down to the process's own.
-fn innermost_pid(status: &str) -> Option<u32> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))?;
-    line.split_whitespace().next_back()?.parse().ok()
+    }
 }
 
 fn ranges(table: &SampleTable, bias: u64) -> Result<[CodeRange; MAX_RANGES], Failure> {
@@ -347,12 +322,5 @@ mod tests {
             now
         });
         assert_eq!(taken, 12_000);
-    }
-
-    #[test]
-    fn a_process_is_known_by_its_id_in_its_own_namespace() {
-        assert_eq!(innermost_pid("Name:\tapp\nNSpid:\t4711\t12\n"), Some(12));
-        assert_eq!(innermost_pid("NSpid:\t4711\n"), Some(4711));
-        assert_eq!(innermost_pid("Name:\tapp\n"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
+mod blind;
 mod verifying;
 
 use std::cell::OnceCell;
@@ -19,26 +20,32 @@ use crate::budget::TypeNames;
 use crate::cli::Assumptions;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
+use crate::probe::guard::Wanted as Probed;
 use crate::probe::{
-    Attached, Calibration, Counters, Loaded, Names, Placed, Prelude, Probes, Program, Sampler,
-    Tables, Way, WindowMemory, calibrate, internal, samples,
+    Attached, Calibration, Changes, Counters, Guard, Loaded, Names, Placed, Prelude, Program,
+    Sampler, Set, Tables, Way, WindowMemory, calibrate, internal, samples,
 };
 use crate::report::model::{Counts, Frame, Frames, FunctionRow, Samples, TargetInfo};
 use crate::sampling::{self, Rate};
-use crate::target::{Binary, Libraries, Process};
+use crate::target::{Binary, Forks, Libraries, Places, Process, identity};
 use crate::wanted::Wanted;
 
+pub(crate) use blind::check as check_places;
 use verifying::Verifying;
 
 /// Why a plugin's operations are not counted.
 const OTHER_GO_CODE: &str =
     "this library has map functions of its own, and only those of the program are probed";
 
+/// Why a forked child's operations are not counted.
+const OF_A_CHILD: &str = "this child was forked and runs on in a copy of the memory; only the process itself is probed, and the child passes its breakpoints while they are attached";
+
 /// A process, its program, and its probe sites.
 #[derive(Debug)]
 pub struct Session {
     process: Process,
     libraries: Libraries,
+    forks: Forks,
     binary: Binary,
     bias: u64,
     planned: Vec<PlannedFunction>,
@@ -78,6 +85,12 @@ impl Session {
         Self::prepare_with(pid, program, verbosity, assumptions, wanted, None)
     }
 
+    /// Makes it that of the program which the process runs as its `life`th since the first probes were attached, at `start`.
+    pub fn continues(&mut self, life: u32, start: Instant) {
+        self.counters.set_life(life);
+        self.start.get_or_init(|| start);
+    }
+
     fn prepare_with(
         pid: u32,
         program: Program,
@@ -106,6 +119,7 @@ impl Session {
         }
         let table = program.samples().then(|| sampling::table(&binary));
         let tables = Tables {
+            process: identity(pid)?,
             layout,
             sites: match &table {
                 Some(table) => at_bias_all(table.sites.iter().copied(), bias),
@@ -141,6 +155,7 @@ impl Session {
         Ok(Self {
             process,
             libraries,
+            forks: Forks::default(),
             binary,
             bias,
             planned,
@@ -159,40 +174,66 @@ impl Session {
         &self.loaded
     }
 
+    /// What happens to the target from now on. To be asked for once.
+    ///
+    /// # Errors
+    /// The system gives no more descriptors.
+    pub fn changes(&mut self) -> Result<Changes, Failure> {
+        self.loaded.changes()
+    }
+
+    /// The process forked: its children are looked for at the next [`Session::read`].
+    pub fn forked(&mut self) {
+        self.forks.expect();
+    }
+
+    /// Whether the process still runs this program.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.process.is_running()
+    }
+
     /// How many probe sites there are.
     #[must_use]
     pub fn sites(&self) -> usize {
         sites(&self.planned).count()
     }
 
-    /// Puts the probes in place.
+    /// Attaches the probes.
     ///
     /// # Errors
     /// The target ended, or the kernel refuses.
-    pub fn attach(&self) -> Result<Attached, Failure> {
-        self.attach_at(self.placed()?)
+    pub fn attach(&self, guard: &Arc<Guard>) -> Result<Watched, Failure> {
+        self.attach_at(guard, self.placed()?)
     }
 
-    /// What it takes to put the probes in place again and again, apart from this session.
+    /// What it takes to attach the probes again and again, apart from this session.
     ///
     /// # Errors
     /// The kernel side was not loaded as [`Program::Windows`], or as [`Session::attach`].
-    pub fn reattach(&self) -> Result<Reattach, Failure> {
+    pub fn reattach(&self, guard: &Arc<Guard>) -> Result<Reattach, Failure> {
         self.start.get_or_init(Instant::now);
         let calibration = match self.loaded.empty() {
             Some(empty) => calibrate(self.loaded.way(), empty)?,
             None => return Err(internal("no program to measure traps with")),
         };
         // Lookups, which are first in every list, are likely the busiest, and so to come last.
-        let placed = self.placed()?.into_iter().rev().collect();
+        let placed: Vec<_> = self.placed()?.into_iter().rev().collect();
         let pid = self.process.pid();
+        let memory = WindowMemory::new(&self.loaded)?;
         Ok(Reattach {
-            probes: self.probes(placed)?,
-            prelude: Prelude::new(self.loaded.way(), self.loaded.program(), pid)?,
+            places: self.places(&placed)?,
+            probes: self.probes(guard, placed)?,
+            prelude: Prelude::new(guard, self.loaded.way(), self.loaded.program(), pid)?,
             pid,
-            memory: WindowMemory::new(&self.loaded)?,
+            memory,
             calibration,
         })
+    }
+
+    fn places(&self, placed: &[Placed]) -> Result<Places, Failure> {
+        let addresses = placed.iter().map(|place| place.address).collect();
+        Ok(self.process.places(addresses)?)
     }
 
     /// The sites of the operations that are wanted.
@@ -222,8 +263,8 @@ impl Session {
     ///
     /// # Errors
     /// There is no code at that address, or as [`Session::attach`].
-    pub fn attach_at_address(&self, address: u64) -> Result<Attached, Failure> {
-        self.attach_at(vec![self.place(address, 0)?])
+    pub fn attach_at_address(&self, guard: &Arc<Guard>, address: u64) -> Result<Watched, Failure> {
+        self.attach_at(guard, vec![self.place(address, 0)?])
     }
 
     /// Samples the CPUs, as often as `wanted` allows.
@@ -262,22 +303,33 @@ impl Session {
         })
     }
 
-    fn attach_at(&self, placed: Vec<Placed>) -> Result<Attached, Failure> {
-        let attached = self.probes(placed)?.attach()?;
+    fn attach_at(&self, guard: &Arc<Guard>, placed: Vec<Placed>) -> Result<Watched, Failure> {
+        let places = self.places(&placed)?;
+        let attached = self.probes(guard, placed)?.attach(None)?;
+        let watched = Watched {
+            _attached: attached,
+            places,
+            pid: self.process.pid(),
+        };
+        watched.check()?;
         self.start.get_or_init(Instant::now);
-        Ok(attached)
+        Ok(watched)
     }
 
-    fn probes(&self, placed: Vec<Placed>) -> Result<Probes, Failure> {
+    fn probes(&self, guard: &Arc<Guard>, placed: Vec<Placed>) -> Result<Set, Failure> {
         self.check_running()?;
+        if self.process.has_lost_its_first_thread() {
+            return Err(blind::first_thread_ended(self.process.pid()));
+        }
         self.loaded.place(&placed)?;
-        Probes::new(
-            self.loaded.way(),
-            self.loaded.program(),
-            &self.process.exe_link(),
-            placed,
-            self.process.pid(),
-        )
+        let probed = Probed {
+            way: self.loaded.way(),
+            program: self.loaded.program(),
+            file: self.process.program(),
+            gate: self.loaded.gate(),
+            in_target: true,
+        };
+        Set::new(guard, &probed, placed, self.process.pid())
     }
 
     fn check_running(&self) -> Result<(), Failure> {
@@ -309,6 +361,7 @@ impl Session {
     /// # Errors
     /// They cannot be read.
     pub fn read(&mut self) -> Result<Counts, Failure> {
+        self.forks.look(self.process.pid());
         let Self {
             process,
             binary,
@@ -354,6 +407,7 @@ impl Session {
             arch: "amd64",
             covered: Vec::new(),
             not_covered: Vec::new(),
+            lives: Vec::new(),
         };
         let wanted = |planned: &&PlannedFunction| self.wanted.op(planned.function.op);
         for function in self.planned.iter().filter(wanted) {
@@ -367,6 +421,10 @@ impl Session {
         for library in self.libraries.found() {
             info.not_covered
                 .push((library.clone(), OTHER_GO_CODE.to_owned()));
+        }
+        for child in self.forks.found() {
+            info.not_covered
+                .push((format!("process {child}"), OF_A_CHILD.to_owned()));
         }
         if self.libraries.is_full() {
             let files = "some of the many mapped files".to_owned();
@@ -397,11 +455,31 @@ impl Sampled {
     }
 }
 
-/// Everything needed to put probes in place again and again.
+/// Probes that stay attached.
+#[derive(Debug)]
+pub struct Watched {
+    _attached: Attached,
+    places: Places,
+    pid: u32,
+}
+
+impl Watched {
+    /// Whether the probes are in what the process runs.
+    ///
+    /// # Errors
+    /// They are not: it ended, runs another program, or its code is not that of the file.
+    pub fn check(&self) -> Result<(), Failure> {
+        blind::check(&self.places, self.pid)
+    }
+}
+
+/// Everything needed to attach probes again and again.
 #[derive(Debug)]
 pub struct Reattach {
-    /// The probes, those first that are put in place first.
-    pub probes: Probes,
+    /// The probes, those first that are attached first.
+    pub probes: Set,
+    /// Where they are in the process.
+    pub places: Places,
     /// What comes before them.
     pub prelude: Prelude,
     /// The target.

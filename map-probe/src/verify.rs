@@ -1,12 +1,14 @@
 //! `map-probe verify`: compares for some seconds what the runtime returns with what the walk found.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::{Target, Verify, VerifyFormat};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
-use crate::probe::Held;
+use crate::probe::guard::ended as guard_ended;
+use crate::probe::{Change, Guard, Held};
 use crate::report::verify::{Conclusion, Report};
 use crate::report::{json, text};
 use crate::run::{self, Exit, Signals};
@@ -18,14 +20,16 @@ use crate::{messages, output};
 /// # Errors
 /// The target cannot be probed, or the report cannot be written.
 pub fn verify(request: &Verify) -> Result<Status, Failure> {
+    // Before there are threads.
+    let guard = Guard::start()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(run::failed_to_wait)?;
-    runtime.block_on(perform(request))
+    runtime.block_on(perform(request, &guard))
 }
 
-async fn perform(request: &Verify) -> Result<Status, Failure> {
+async fn perform(request: &Verify, guard: &Arc<Guard>) -> Result<Status, Failure> {
     let (mut out, name): (Box<dyn Write>, _) = match &request.output {
         Some(path) => {
             let (file, name) = output::create(path)?;
@@ -45,9 +49,11 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
     };
     let mut session =
         Session::prepare_to_verify(pid, request.verbosity, request.assumptions, request.lie)?;
+    let mut changes = session.changes()?;
     let exit = Exit::of(pid)?;
+    let guarded = Exit::of(guard.pid())?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
-    let attached = session.attach_to_verify()?;
+    let attached = session.attach_to_verify(guard)?;
     let start = Instant::now();
     run::announce(&session.info(), None);
     run::note(&session.info(), None, None);
@@ -60,6 +66,15 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
         tokio::select! {
             () = signals.any() => break,
             () = exit.happens() => break,
+            () = guarded.happens() => return Err(guard_ended()),
+            change = changes.next() => {
+                if change == Change::Executed {
+                    messages::say(&format!(
+                        "verifying ends, as process {pid} runs another program now"
+                    ));
+                    break;
+                }
+            }
             () = &mut end => break,
             () = log.flushed() => {}
         }

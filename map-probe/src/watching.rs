@@ -3,22 +3,22 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::budget::{Taken, TypeNames, Watch};
+use crate::budget::{News, Taken, TypeNames, Watch};
 use crate::error::Failure;
-use crate::probe::{Attached, Sampler};
+use crate::probe::Sampler;
 use crate::report::model::Counts;
-use crate::session::{Reattach, Session};
+use crate::session::{Reattach, Session, Watched};
 
 /// Probes at work.
 pub(crate) enum Watching {
     /// All the time.
-    All(#[expect(dead_code, reason = "held until the end")] Attached),
+    All(Watched),
     /// Not by probes: the CPUs are sampled.
     Samples(Sampler),
-    /// In windows of time; the receiver is told when the first is open.
-    Windows(Watch, Option<oneshot::Receiver<Result<(), Failure>>>),
+    /// In windows of time; the receiver is told when the first is open, and if there can be no more.
+    Windows(Watch, UnboundedReceiver<News>),
     /// No longer.
     Ended(Option<Watch>),
 }
@@ -37,24 +37,20 @@ pub(crate) struct Reading {
 impl Watching {
     /// Begins to watch in windows, within a bound.
     pub(crate) fn windows(target: Reattach, bound: f64) -> Result<Self, Failure> {
-        let (watch, first) = Watch::begin(target, bound)?;
-        Ok(Self::Windows(watch, Some(first)))
+        let (watch, news) = Watch::begin(target, bound)?;
+        Ok(Self::Windows(watch, news))
     }
 
-    /// Waits until the first window is open; forever if it has been, or there are none.
-    pub(crate) async fn opens(&mut self) -> Result<(), Failure> {
-        if let Self::Windows(_, first) = self
-            && let Some(receiver) = first
-        {
-            let opened = receiver.await;
-            *first = None;
-            match opened {
-                Ok(opened) => return opened,
-                // It ended before: so does the run.
-                Err(_) => pending().await,
-            }
+    /// Waits until the first window is open, or until there can be no more, and why; forever if there are none.
+    pub(crate) async fn news(&mut self) -> News {
+        match self {
+            Self::Windows(_, news) => match news.recv().await {
+                Some(news) => news,
+                // It has ended: so does the run.
+                None => pending().await,
+            },
+            Self::All(_) | Self::Samples(_) | Self::Ended(_) => pending().await,
         }
-        pending().await
     }
 
     /// Takes the probes away, and returns when no program runs any more: what is read then is all there is.

@@ -120,6 +120,15 @@ impl Sums {
         self.batches.add(&whole, piece.span.is_some());
     }
 
+    /// The same with other blocks.
+    #[must_use]
+    pub fn with_blocks(mut self, block: impl Fn(u32) -> u32) -> Self {
+        let kinds = std::mem::take(&mut self.kinds).into_iter();
+        let kinds = kinds.map(|(record, kind)| (record.with_block(block(record.block())), kind));
+        self.kinds = kinds.collect();
+        self
+    }
+
     /// Adds another time.
     pub fn merge(&mut self, other: &Self) {
         for (record, of) in &other.kinds {

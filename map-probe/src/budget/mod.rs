@@ -4,7 +4,6 @@
 //! was, and `batches` says how sure that is.
 
 pub mod batches;
-mod closer;
 pub mod estimate;
 pub mod pacer;
 mod report;
@@ -18,4 +17,4 @@ mod tests;
 
 pub use report::{Account, Told};
 pub use rows::TypeNames;
-pub use watch::{Taken, Watch};
+pub use watch::{News, Taken, Watch};

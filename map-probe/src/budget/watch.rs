@@ -7,19 +7,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use map_probe_common::window::{TRAP_KINDS, Tally};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::closer::Closer;
 use super::estimate::{OnCpu, Piece, Sums};
-use super::pacer::{Ns, Pacer, Seen};
-use super::thread::{
-    cpu_time, cpu_time_of, now, random, random_below, sleep_exactly, sleep_until, tick,
-};
+use super::pacer::{Ns, Pacer, Plan, Seen};
+use super::thread::{random, random_below, sleep_exactly, sleep_until};
 use super::trap_price::TrapPrice;
+use crate::clock::{cpu_time_of, now, tick};
 use crate::error::Failure;
 use crate::own;
 use crate::probe::{Attached, internal};
-use crate::session::Reattach;
+use crate::session::{Reattach, check_places};
 
 /// What the first window is taken to cost besides, in nanoseconds: little, so that it opens soon. It is paid for in full
 /// afterwards, before the second.
@@ -32,6 +30,11 @@ const LEAST_SHARE: f64 = 0.1;
 const METERED_EVERY: Ns = 100_000_000;
 /// When the probes are gone for certain after detaching began: 20 µs were measured.
 const PROBES_GONE: Duration = Duration::from_millis(1);
+/// How late a look at a window may be before the guard ends it, in nanoseconds: then we are not given a CPU.
+const LATE: Ns = 10_000_000;
+
+/// What is told by the thread that watches: that the first window is open, or why there can be no more.
+pub type News = Result<(), Failure>;
 
 /// A target being watched. Dropping it ends that.
 #[derive(Debug)]
@@ -92,17 +95,15 @@ impl Taken {
 }
 
 impl Watch {
-    /// Begins to watch, within a bound (a share of 1). The receiver is told when the first window is open, or why none can be.
+    /// Begins to watch, within a bound (a share of 1). The receiver is told when the first window is open, and, at any time, why
+    /// there can be no more.
     ///
     /// # Errors
     /// The system gives no more threads.
-    pub fn begin(
-        target: Reattach,
-        bound: f64,
-    ) -> Result<(Self, oneshot::Receiver<Result<(), Failure>>), Failure> {
+    pub fn begin(target: Reattach, bound: f64) -> Result<(Self, UnboundedReceiver<News>), Failure> {
         let shared = Arc::new(Shared::default());
-        let (sender, receiver) = oneshot::channel();
-        let watcher = Watcher::new(target, bound, Arc::clone(&shared))?;
+        let (sender, receiver) = unbounded_channel();
+        let watcher = Watcher::new(target, bound, Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("windows".to_owned())
             .spawn(move || watcher.run(sender))
@@ -145,7 +146,6 @@ impl Shared {
 
 struct Watcher {
     target: Reattach,
-    closer: Closer,
     /// How often each site was the last of a CPU to be trapped.
     busy: HashMap<u64, u64>,
     pacer: Pacer,
@@ -175,10 +175,12 @@ struct Window {
     piece: PieceSoFar,
 }
 
-/// What is in place while a window is open.
+/// What is attached while a window is open.
 struct InPlace {
     prelude: Attached,
     sites: Attached,
+    /// When we began to attach.
+    begun: Ns,
     /// The CPU time that changing the target's code took us, in nanoseconds: beyond that of the prelude, which changes none.
     attaching: Ns,
 }
@@ -190,58 +192,52 @@ struct PieceSoFar {
 }
 
 impl Watcher {
-    fn new(target: Reattach, bound: f64, shared: Arc<Shared>) -> Result<Self, Failure> {
+    fn new(target: Reattach, bound: f64, shared: Arc<Shared>) -> Self {
         let metered = (now(), cpu_time_of(target.pid));
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self {
+        Self {
             pacer: Pacer::new(bound, now(), FIRST_FIXED),
             price: TrapPrice::new(target.calibration),
             target,
-            closer: Closer::new()?,
             busy: HashMap::new(),
             shared,
             cpus: cpus as f64,
             own_paid: Duration::ZERO,
             metered,
             running: 1.0,
-        })
+        }
     }
 
-    fn run(mut self, first: oneshot::Sender<Result<(), Failure>>) {
+    fn run(mut self, news: UnboundedSender<News>) {
         sleep_exactly();
-        let mut first = Some(first);
+        if let Err(failure) = self.watch(&news) {
+            // Nobody waits: nothing to be done about it.
+            let _ = news.send(Err(failure));
+        }
+        // What is taken now is all there is.
+        self.target.probes.guard().settle();
+    }
+
+    /// Watches until the run ends.
+    fn watch(&mut self, news: &UnboundedSender<News>) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
         self.own_paid = own::cpu_time();
+        let mut first = true;
         loop {
             let plan = self.pacer.plan(now(), random());
             if !self.wait_until(plan.attach_at) {
-                return;
+                return Ok(());
             }
-            self.order_sites();
-            let before = cpu_time();
-            let prelude = self.target.prelude.wait();
-            let of_nothing = cpu_time() - before;
+            self.order_sites()?;
+            let prelude = self.target.prelude.wait()?;
             // That ended at a tick of the clock: the window is to begin at any time until the next.
             let begins = now() + random_below(tick());
             if !sleep_until(begins, &shared.stop) {
-                return;
+                return Ok(());
             }
             self.target.memory.begin();
             let before = self.tallies();
-            let in_place = match prelude.and_then(|prelude| self.attach(prelude, of_nothing)) {
-                Ok(in_place) => in_place,
-                Err(failure) => {
-                    // Without anybody waiting the target has ended, which is noticed elsewhere.
-                    if let Some(first) = first.take() {
-                        let _ = first.send(Err(failure));
-                    }
-                    return;
-                }
-            };
-            if let Some(first) = first.take() {
-                // Nobody waits: nothing to be done about it.
-                let _ = first.send(Ok(()));
-            }
+            let in_place = self.attach(prelude, &plan)?;
             self.target.memory.set_gate(true);
             let opened = now();
             let mut window = Window {
@@ -252,22 +248,46 @@ impl Watcher {
                 paid: 0.0,
             };
             shared.taken().windows += 1;
+            self.check(&in_place)?;
+            if std::mem::take(&mut first) {
+                // Nobody waits: nothing to be done about it.
+                let _ = news.send(Ok(()));
+            }
             let ends = plan.span.map(|_| opened + plan.length);
             self.stay(&mut window, opened + plan.look, ends);
             self.close(window, in_place, plan.span, ends);
         }
     }
 
-    /// Puts the sites in place, after a prelude that took us so much CPU time.
-    fn attach(&self, prelude: Attached, of_nothing: Ns) -> Result<InPlace, Failure> {
-        let before = cpu_time();
-        let sites = self.target.probes.attach()?;
-        let took = cpu_time() - before;
+    /// Attaches the probes, after a prelude.
+    fn attach(&self, prelude: Attached, plan: &Plan) -> Result<InPlace, Failure> {
+        let begun = now();
+        let most = plan.span.map_or(Ns::MAX, |_| plan.length);
+        let sites = self
+            .target
+            .probes
+            .attach(Some(most.min(plan.look + LATE)))?;
+        let of_nothing = prelude.attaching_took() * sites.part_count() as u64;
         Ok(InPlace {
+            attaching: sites.attaching_took().saturating_sub(of_nothing),
             prelude,
-            attaching: took.saturating_sub(of_nothing * sites.part_count() as u64),
             sites,
+            begun,
         })
+    }
+
+    /// Whether the probes are in what the process runs.
+    fn check(&self, in_place: &InPlace) -> Result<(), Failure> {
+        match check_places(&self.target.places, self.target.pid) {
+            // Already detached by the guard.
+            Err(_) if self.has_ended(in_place.begun) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Whether the guard has ended the window that was begun then.
+    fn has_ended(&self, begun: Ns) -> bool {
+        self.target.probes.guard().window_ended() >= begun
     }
 
     /// Waits for the next window; `false` if the run ends instead. The target's time is metered meanwhile: a report may be
@@ -283,7 +303,7 @@ impl Watcher {
             }
             if next >= then {
                 // Probes that nobody takes away would be paid for by the target.
-                if self.closer.is_ready() {
+                if self.target.probes.guard().is_ready() {
                     return true;
                 }
                 std::thread::sleep(PROBES_GONE);
@@ -301,7 +321,7 @@ impl Watcher {
                 return;
             }
             let now = now();
-            if ends.is_some_and(|ends| now >= ends) {
+            if ends.is_some_and(|ends| now >= ends) || self.has_ended(window.opened) {
                 return;
             }
             self.drain(window);
@@ -312,6 +332,8 @@ impl Watcher {
                 return;
             };
             look = next;
+            let extended = ends.map_or(look + LATE, |ends| ends.min(look + LATE));
+            self.target.probes.guard().extend_window_to(extended);
             if ends.is_none() && now - window.piece.begun >= PIECE {
                 self.cut(window, now, None);
             }
@@ -323,15 +345,24 @@ impl Watcher {
         let InPlace {
             prelude,
             sites,
+            begun,
             attaching,
         } = in_place;
         self.target.memory.set_gate(false);
         let closed = now();
-        self.closer.close(sites);
+        sites.detach();
         // The probes are gone long before; what comes later is the kernel's waiting for nobody to be in one.
         std::thread::sleep(PROBES_GONE);
-        let detaching = self.closer.cost();
-        self.closer.release(prelude);
+        let guard = self.target.probes.guard();
+        // The guard may have been first.
+        let ended = guard.window_ended();
+        let closed = if ended >= begun {
+            closed.min(ended).max(window.opened)
+        } else {
+            closed
+        };
+        let detaching = guard.detaching_took() as f64;
+        prelude.detach();
         self.drain(&mut window);
         let traps = self.traps_cost(&window);
         let live = self.live(&window, closed);
@@ -409,12 +440,12 @@ impl Watcher {
     }
 
     /// Sites go live one after the other: the busiest last, and away first.
-    fn order_sites(&mut self) {
+    fn order_sites(&mut self) -> Result<(), Failure> {
         let busy = &self.busy;
         self.target.probes.order(|placed| {
             let index = u64::from(placed.cookie as u32);
             busy.get(&index).copied().unwrap_or(0)
-        });
+        })
     }
 
     /// Notes which sites were the last to be trapped: that is a sample of the busy ones.

@@ -31,6 +31,7 @@ pub(super) fn report() -> Report {
     let map = |address, typ: &str, entries, rows: &Rows| MapRows {
         address: Some(address),
         typ: Some(typ.into()),
+        life: 0,
         size: Some(MapSize {
             entries,
             capacity: Some(2048),

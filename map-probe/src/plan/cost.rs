@@ -7,7 +7,7 @@ use super::Cost;
 pub struct Kernel {
     /// It emulates nops of several bytes.
     pub emulates_nops: bool,
-    /// It replaces a 5-byte nop by a call.
+    /// It replaces a 5-byte nop by a call, into a page that fork does not copy: a child that gets there is killed (seen on 6.18).
     pub optimises_nop5: bool,
 }
 
@@ -47,7 +47,7 @@ const LONG_NOPS: &[&[u8]] = &[
 /// What a probe on the instruction with these bytes costs; `None` if it must not or cannot be probed.
 pub(super) fn of(bytes: &[u8], kernel: Kernel) -> Option<Cost> {
     match bytes {
-        NOP5 if kernel.optimises_nop5 => return Some(Cost::Nop5),
+        NOP5 if kernel.optimises_nop5 => return None,
         nop if kernel.emulates_nops && LONG_NOPS.contains(&nop) => return Some(Cost::Emulated),
         _ => {}
     }
@@ -144,11 +144,8 @@ mod tests {
         let costs = |bytes| [of(bytes, old), of(bytes, newer), of(bytes, newest)];
         assert_eq!(
             costs(NOP5),
-            [
-                Some(Cost::SingleStepped),
-                Some(Cost::Emulated),
-                Some(Cost::Nop5)
-            ]
+            [Some(Cost::SingleStepped), Some(Cost::Emulated), None],
+            "a call in its place would kill forked children"
         );
         assert_eq!(
             costs(&[0x0f, 0x1f, 0x00]),

@@ -1,29 +1,33 @@
-//! Puts the program at the target's sites, and takes it away again.
+//! Attaches a program to places in a file, for one process, and detaches it again. Runs in the guard's process (`guard`).
 //!
-//! By a link (Linux 6.6): it is made to attach, and closed to detach. The kernel changes one site after the other, and as long as
-//! threads are trapped meanwhile, they and it wait for each other (for `mmap_lock`): so the busy sites have a link of their own, which is made
+//! By a link (Linux 6.6): it is made to attach, and closed to detach. The kernel changes one place after the other, and as long as
+//! threads are trapped meanwhile, they and it wait for each other (for `mmap_lock`): so the busy places have a link of their own, which is made
 //! last and closed first. Or, on kernels that have none, by an event that is
-//! defined once, with all sites: it is opened for the target's process to attach, and closed to detach. Closing the *last*
+//! defined once, with all places: it is opened for the target's process to attach, and closed to detach. Closing the *last*
 //! user of an event takes the kernel some 100 ms, with the probes still in place for a part of that; so we use it ourselves all the
 //! time, for our own process, which never runs the target's code. Then opening and closing it for the target only
 //! changes the target's code, as quickly as a link does. The program is told once for all users of the event, and runs
 //! in those processes alone that it is opened for, in all their threads.
+//!
+//! **The keeper.** A fatal signal that arrives while a task attaches or detaches makes the kernel give up, with breakpoints in
+//! the target (`uprobe_unregister_nosync`, Linux 6.18: "leaking uprobe"). So a second user of the same places is there all the time,
+//! for our own process, which has none of that code: a link, or our use of the event. It is closed when the process ends, and nowhere
+//! else. By then the signal has been taken (`get_signal` takes it off the queue before it ends the task, and a
+//! dying process is sent no other), so nothing interrupts the kernel; and whoever closes a user of a place, it takes the breakpoint
+//! there out of every process that no user wants it in.
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::sync::Arc;
 
-use super::refusal::{internal, no_tracefs, not_permitted};
+use serde::{Deserialize, Serialize};
+
 use super::tracefs::{self, Tracefs};
 use super::{bpf, perf};
-use crate::error::{Failure, Status};
 
-/// A site is busy that has more than one in so many of the traps.
-const BUSY: u64 = 20;
-
-/// Where a site lies in the target.
-#[derive(Clone, Copy, Debug)]
+/// Where a probe is to be.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Placed {
     /// Offset in the file, in bytes.
     pub offset: u64,
@@ -33,8 +37,8 @@ pub struct Placed {
     pub cookie: u64,
 }
 
-/// How a kernel puts probes in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a kernel attaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
     /// By a `uprobe_multi` link.
     Link,
@@ -54,9 +58,18 @@ impl Way {
     }
 }
 
-/// Sites of a process, made ready for a program. Dropping it takes back what that took, beside what is attached.
+/// Where an attempt to attach failed.
 #[derive(Debug)]
-pub struct Probes {
+pub(super) enum NotAttached {
+    /// The kernel's file system of events cannot be used.
+    Tracefs(io::Error),
+    /// The kernel refuses.
+    Refused(io::Error),
+}
+
+/// Places in a file, made ready for a program. Dropping it takes back what that took, beside what is attached.
+#[derive(Debug)]
+pub(super) struct Probes {
     pid: u32,
     ready: Ready,
 }
@@ -65,15 +78,16 @@ pub struct Probes {
 enum Ready {
     Link {
         program: OwnedFd,
-        file: CString,
-        sites: Vec<Placed>,
+        file: OpenFile,
+        /// In the order in which they are attached.
+        places: Vec<Placed>,
         /// So many of the last of them have a link of their own.
         busy: usize,
     },
     Event(Arc<Event>),
 }
 
-/// An event for all sites. The order matters as they are dropped: an event that is in use cannot be removed.
+/// An event for all places. The order matters as they are dropped: an event that is in use cannot be removed.
 #[derive(Debug)]
 struct Event {
     /// Has the program, and keeps the event registered.
@@ -81,23 +95,41 @@ struct Event {
     event: tracefs::Event,
 }
 
-/// Probes in place. Dropping it takes them away.
+/// A file as the kernel is told of it: by a path that leads to this very file, whatever lies where it was opened.
 #[derive(Debug)]
-pub struct Attached {
-    /// The last one has the busy sites.
+pub(super) struct OpenFile {
+    path: CString,
+    /// Kept open: the path names it.
+    _file: OwnedFd,
+}
+
+impl OpenFile {
+    pub(super) fn new(file: OwnedFd) -> Self {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Self {
+            // There is no zero byte in a number.
+            path: CString::new(path).unwrap_or_default(),
+            _file: file,
+        }
+    }
+}
+
+/// Probes that are attached. Dropping it detaches them.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// The last one has the busy places.
     users: Vec<OwnedFd>,
     event: Option<Arc<Event>>,
 }
 
-impl Attached {
+impl Live {
     /// How many parts there are.
-    #[must_use]
-    pub fn part_count(&self) -> usize {
+    pub(super) fn part_count(&self) -> usize {
         self.users.len()
     }
 
-    /// What can be taken away by itself, in the order in which it is to go.
-    pub fn parts(self) -> impl Iterator<Item = Self> {
+    /// What can be detached by itself, in the order in which it is to go.
+    pub(super) fn parts(self) -> impl Iterator<Item = Self> {
         let event = self.event;
         self.users.into_iter().rev().map(move |user| Self {
             users: vec![user],
@@ -107,92 +139,126 @@ impl Attached {
 }
 
 impl Probes {
-    /// Makes all sites of `path`, a file that process `pid` runs, ready for a program that was loaded for this way.
-    ///
-    /// # Errors
-    /// Not permitted, no such process any more, or a kernel without uprobes.
-    pub fn new(
+    /// Makes all places in a file ready for a program that was loaded for this way, in process `pid`.
+    pub(super) fn new(
         way: Way,
-        program: BorrowedFd<'_>,
-        path: &str,
-        sites: Vec<Placed>,
+        program: OwnedFd,
+        file: OwnedFd,
+        places: Vec<Placed>,
         pid: u32,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, NotAttached> {
+        let file = OpenFile::new(file);
         let ready = match way {
             Way::Link => Ready::Link {
-                program: program.try_clone_to_owned().map_err(internal)?,
-                file: CString::new(path).map_err(internal)?,
-                sites,
+                program,
+                file,
+                places,
                 busy: 0,
             },
             Way::Event => {
-                let tracefs = Tracefs::open().map_err(no_tracefs)?;
-                let refused = |error| refused(pid, error);
-                let offsets = sites.iter().map(|site| site.offset);
-                let event = tracefs::Event::define(tracefs, path, offsets).map_err(refused)?;
-                let ours = perf::tracepoint(event.id, 0).map_err(refused)?;
-                perf::run(&ours, program).map_err(refused)?;
+                let event = define(&file, &places)?;
+                let ours = perf::tracepoint(event.id, 0).map_err(NotAttached::Refused)?;
+                perf::run(&ours, program.as_fd()).map_err(NotAttached::Refused)?;
                 Ready::Event(Arc::new(Event { _ours: ours, event }))
             }
         };
         Ok(Self { pid, ready })
     }
 
-    /// Puts the program at the sites, for this process alone.
-    ///
-    /// # Errors
-    /// Not permitted, or no such process any more.
-    pub fn attach(&self) -> Result<Attached, Failure> {
-        let (users, event) = match &self.ready {
+    /// The same with a keeper: for places that are in the target.
+    pub(super) fn with_keeper(self) -> Result<Self, NotAttached> {
+        // An event has one in our use of it.
+        if let Ready::Link {
+            program,
+            file,
+            places,
+            ..
+        } = &self.ready
+        {
+            let keeper = link(program, file, places, std::process::id());
+            // Closed when the process ends.
+            let _keeper = keeper.map_err(NotAttached::Refused)?.into_raw_fd();
+        }
+        Ok(self)
+    }
+
+    /// Attaches the program, for this process alone.
+    pub(super) fn attach(&self) -> io::Result<Live> {
+        match &self.ready {
             Ready::Link {
                 program,
                 file,
-                sites,
+                places,
                 busy,
             } => {
-                let link = |sites: &[Placed]| {
-                    let (offsets, cookies): (Vec<_>, Vec<_>) =
-                        sites.iter().map(|site| (site.offset, site.cookie)).unzip();
-                    bpf::link_uprobes(program.as_fd(), file, &offsets, &cookies, self.pid)
-                };
-                let (others, busy) = sites.split_at(sites.len().saturating_sub(*busy));
+                let (others, busy) = places.split_at(places.len().saturating_sub(*busy));
                 let links = [others, busy].into_iter();
-                let links = links.filter(|sites| !sites.is_empty()).map(link);
-                (links.collect::<io::Result<_>>(), None)
+                let links = links.filter(|places| !places.is_empty());
+                let links = links.map(|places| link(program, file, places, self.pid));
+                Ok(Live {
+                    users: links.collect::<io::Result<_>>()?,
+                    event: None,
+                })
             }
-            Ready::Event(event) => (
-                perf::tracepoint(event.event.id, self.pid).map(|user| vec![user]),
-                Some(Arc::clone(event)),
-            ),
-        };
-        Ok(Attached {
-            users: users.map_err(|error| refused(self.pid, error))?,
-            event,
-        })
+            Ready::Event(event) => Ok(Live {
+                users: vec![perf::tracepoint(event.event.id, self.pid)?],
+                event: Some(Arc::clone(event)),
+            }),
+        }
     }
 
-    /// Says how busy each site is: the busiest are put in place last and taken away first, where that can still be chosen.
-    pub fn order(&mut self, busy: impl Fn(&Placed) -> u64) {
+    /// Says in which order the places are attached, by their numbers in the order as it is; the last `busy` have a link of
+    /// their own. Where that can still be chosen.
+    pub(super) fn order(&mut self, order: &[u32], busy: usize) {
         if let Ready::Link {
-            sites, busy: last, ..
+            places, busy: last, ..
         } = &mut self.ready
         {
-            sites.sort_by_key(&busy);
-            let all: u64 = sites.iter().map(&busy).sum();
-            let is_busy = |site: &&Placed| busy(site) * BUSY > all;
-            *last = sites.iter().rev().take_while(is_busy).count();
+            let ordered: Vec<_> = order
+                .iter()
+                .filter_map(|index| places.get(*index as usize).copied())
+                .collect();
+            if ordered.len() == places.len() {
+                *places = ordered;
+                *last = busy;
+            }
         }
     }
 }
 
-fn refused(pid: u32, error: io::Error) -> Failure {
-    match error.raw_os_error() {
-        Some(libc::ESRCH | libc::ENOENT | libc::EBADF) => Failure::new(
-            Status::NoProcess,
-            format!("process {pid} ended before the probes were in place"),
-        )
-        .caused_by(error)
-        .hint("start it anew under map-probe: map-probe -- COMMAND"),
-        _ => not_permitted("attach probes", error),
+fn link(program: &OwnedFd, file: &OpenFile, places: &[Placed], pid: u32) -> io::Result<OwnedFd> {
+    let (offsets, cookies): (Vec<_>, Vec<_>) = places
+        .iter()
+        .map(|place| (place.offset, place.cookie))
+        .unzip();
+    bpf::link_uprobes(program.as_fd(), &file.path, &offsets, &cookies, pid)
+}
+
+fn define(file: &OpenFile, places: &[Placed]) -> Result<tracefs::Event, NotAttached> {
+    let tracefs = Tracefs::open().map_err(NotAttached::Tracefs)?;
+    let offsets = places.iter().map(|place| place.offset);
+    let path = file.path.to_string_lossy();
+    tracefs::Event::define(tracefs, &path, offsets).map_err(NotAttached::Refused)
+}
+
+/// Takes breakpoints at these places out of all processes that nobody probes there: by being a user of them, for our own
+/// process, and no longer being one.
+pub(super) fn sweep(
+    way: Way,
+    program: &OwnedFd,
+    file: OwnedFd,
+    places: &[Placed],
+) -> Result<(), NotAttached> {
+    let file = OpenFile::new(file);
+    match way {
+        Way::Link => {
+            let used = link(program, &file, places, std::process::id());
+            used.map(drop).map_err(NotAttached::Refused)
+        }
+        Way::Event => {
+            let event = define(&file, places)?;
+            let used = perf::tracepoint(event.id, 0);
+            used.map(drop).map_err(NotAttached::Refused)
+        }
     }
 }

@@ -146,6 +146,8 @@ pub(super) enum Kind {
     Uprobe,
     /// For perf events that are timers.
     PerfEvent,
+    /// For a tracepoint of the kernel, as it is.
+    RawTracepoint,
 }
 
 /// Loads a program. `log` receives the verifier's words.
@@ -172,6 +174,9 @@ pub(super) fn load_program(
         Kind::PerfEvent => {
             program.prog_type = bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT as u32;
         }
+        Kind::RawTracepoint => {
+            program.prog_type = bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT as u32;
+        }
     }
     program.insns = address(&function.instructions);
     program.insn_cnt = function.instructions.len() as u32;
@@ -189,6 +194,16 @@ pub(super) fn load_program(
         program.log_size = log.len() as u32;
     }
     call_for_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+/// Has a tracepoint of the kernel run a program (Linux 4.17). Closing the descriptor ends that.
+pub(super) fn open_raw_tracepoint(name: &CStr, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = attributes();
+    // SAFETY: one view of the union is written, and the same one read by the kernel.
+    let tracepoint = unsafe { &mut attr.raw_tracepoint };
+    tracepoint.name = name.as_ptr() as u64;
+    tracepoint.prog_fd = number(program);
+    call_for_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }
 
 /// Puts a program at places in a file, for one process (Linux 6.6). Closing the descriptor takes it away.

@@ -97,6 +97,11 @@ impl Counters {
         }
     }
 
+    /// The program is the `life`th that the process runs while it is watched, from 0.
+    pub fn set_life(&mut self, life: u32) {
+        self.maps.life = life;
+    }
+
     /// The counts since the kernel side was loaded; `now` is how long ago the probes were put in place.
     ///
     /// # Errors

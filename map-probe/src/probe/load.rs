@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use aya::maps::{Map, MapData};
+use aya::maps::{Map, MapData, RingBuf};
 use map_probe_common::counts::{
     Block, CHANGE_COUNTERS, FIRST_TYPE_BLOCK, MAP_SLOTS, MapCount, MapKey, SITE_SLOTS, SiteKey,
 };
 use map_probe_common::equal::{BASIC_PROGRAMS, BASIC_STEPS, EqualProgram, EqualStep};
+use map_probe_common::lives::Identity;
 use map_probe_common::options::{MAPS, Options, SITES, STACKS};
 use map_probe_common::sample::Sampled;
 use map_probe_common::site::MAX_SITES;
@@ -16,6 +17,7 @@ use map_probe_common::window::LOG_RECORDS;
 use map_probe_common::{Layout, Site};
 
 use super::attach::{Placed, Way};
+use super::changes::{self, Changes};
 use super::mapped::Mapped;
 use super::refusal::{Missing, internal, not_created};
 use super::slots::Slots;
@@ -75,6 +77,8 @@ impl Program {
 pub struct Tables {
     /// How its maps are laid out.
     pub layout: Layout,
+    /// Which process it is.
+    pub process: Identity,
     /// Its probe sites; a site's cookie is its index.
     pub sites: Vec<Site>,
     /// What to count beside the types.
@@ -99,6 +103,8 @@ pub struct Loaded {
     pub(super) by_stack: Slots<SiteKey, u64>,
     pub(super) by_map: Slots<MapKey, MapCount>,
     way: Way,
+    /// What tells of changes.
+    _tracepoints: Vec<OwnedFd>,
 }
 
 impl Loaded {
@@ -174,6 +180,9 @@ impl Loaded {
         })?;
         fill("CODE", &|map| bpf::update(map, &indexes(code.len()), code))?;
         fill("EQUAL_PROGRAMS", &|map| bpf::update(map, &types, &programs))?;
+        fill("WATCHED", &|map| {
+            bpf::update(map, &[0u32], &[tables.process])
+        })?;
         fill("ZERO", &|map| bpf::update(map, &[0u32], &[tables.zero]))?;
 
         let by_site = Slots::new(table("BY_SITE")?, by_site).map_err(internal)?;
@@ -185,6 +194,7 @@ impl Loaded {
             None
         };
         let program = program::load(&object, program, way, verbosity)?;
+        let tracepoints = changes::listen(&object, verbosity)?;
         // Maps of kinds that aya has no type for (constants) are kept alive by the program.
         let maps = maps
             .into_iter()
@@ -198,6 +208,7 @@ impl Loaded {
             by_stack,
             by_map,
             way,
+            _tracepoints: tracepoints,
         })
     }
 
@@ -231,10 +242,30 @@ impl Loaded {
         self.program.as_fd()
     }
 
+    /// The word that says whether operations are counted now; `None` unless there are windows.
+    #[must_use]
+    pub fn gate(&self) -> Option<BorrowedFd<'_>> {
+        match self.maps.get("GATE") {
+            Some(Map::Array(gate)) if self.empty.is_some() => Some(gate.fd().as_fd()),
+            _ => None,
+        }
+    }
+
     /// The program that does nothing; `None` unless there are windows.
     #[must_use]
     pub fn empty(&self) -> Option<BorrowedFd<'_>> {
         self.empty.as_ref().map(AsFd::as_fd)
+    }
+
+    /// What happens to the target from now on. To be asked for once.
+    ///
+    /// # Errors
+    /// The system gives no more descriptors, or there is no runtime to wait with.
+    pub fn changes(&mut self) -> Result<Changes, Failure> {
+        let name = "LIVES";
+        let ring = self.maps.remove(name);
+        let ring = ring.ok_or_else(|| internal(Missing(name.to_owned())))?;
+        Changes::new(RingBuf::try_from(ring).map_err(internal)?)
     }
 
     /// Says which process is to be sampled.

@@ -22,6 +22,8 @@ const ASKED: usize = 256;
 /// All that is known of the target's maps.
 #[derive(Debug, Default)]
 pub(super) struct Maps {
+    /// Of which program of the process.
+    pub(super) life: u32,
     counts: HashMap<MapKey, Count>,
     /// The slots of the kernel's table, as they were at the last reading.
     slots: Vec<Held>,
@@ -186,6 +188,7 @@ impl Maps {
             rows: Arc::new(MapRows {
                 address: None,
                 typ: None,
+                life: 0,
                 size: None,
                 first_seen: Duration::ZERO,
                 last_seen: now,
@@ -217,6 +220,7 @@ impl Maps {
             rows: Arc::new(MapRows {
                 address: Some(address),
                 typ: about.name(typ),
+                life: self.life,
                 size: None,
                 first_seen: now,
                 last_seen: now,

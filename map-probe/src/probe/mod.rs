@@ -3,9 +3,11 @@
 mod attach;
 mod bpf;
 mod btf;
+mod changes;
 mod command;
 mod command_output;
 mod counters;
+pub mod guard;
 mod interned;
 mod kept;
 mod load;
@@ -23,12 +25,14 @@ mod trap_cost;
 mod verdicts;
 mod window;
 
-pub use attach::{Attached, Placed, Probes, Way};
+pub use attach::{Placed, Way};
+pub use changes::{Change, Changes};
 pub use command::Held;
 pub use command_output::CommandOutput;
 pub use counters::{Counters, Names};
 pub(crate) use refusal::internal;
 
+pub use guard::{Attached, Guard, Set};
 pub use load::{Loaded, Program, Tables};
 pub use prelude::Prelude;
 pub use sampler::{Sampler, max_frequency};

@@ -5,39 +5,46 @@
 //! keeps step with the clock, as that of a Go ticker does, would be seen at some moments of it only. But until another
 //! grace period is over, nobody has to wait. So a place in an empty file is probed first: that waits, and probes nothing.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::attach::{Attached, Placed, Probes, Way};
+use super::attach::{Placed, Way};
+use super::guard::{Attached, Guard, Set, Wanted};
 use super::refusal::internal;
 use crate::error::Failure;
 
 /// A file without anything in it, and a probe there.
 #[derive(Debug)]
-pub struct Prelude {
-    probes: Probes,
-    /// In memory: nobody else has it.
-    _empty: OwnedFd,
-}
+pub struct Prelude(Set);
 
 impl Prelude {
     /// For a process, with any program that was loaded for this way.
     ///
     /// # Errors
     /// Not permitted, no such process any more, or a kernel without uprobes.
-    pub fn new(way: Way, program: BorrowedFd<'_>, pid: u32) -> Result<Self, Failure> {
+    pub fn new(
+        guard: &Arc<Guard>,
+        way: Way,
+        program: BorrowedFd<'_>,
+        pid: u32,
+    ) -> Result<Self, Failure> {
+        // In memory: nobody else has it.
         let empty = memfd_create(c"map-probe", MFdFlags::MFD_CLOEXEC).map_err(internal)?;
-        let path = format!("/proc/self/fd/{}", empty.as_raw_fd());
         let start = Placed {
             offset: 0,
             address: 0,
             cookie: 0,
         };
-        Ok(Self {
-            probes: Probes::new(way, program, &path, vec![start], pid)?,
-            _empty: empty,
-        })
+        let wanted = Wanted {
+            way,
+            program,
+            file: empty.as_fd(),
+            gate: None,
+            in_target: false,
+        };
+        Set::new(guard, &wanted, vec![start], pid).map(Self)
     }
 
     /// Waits, some milliseconds, until a tick of the kernel's clock: for at least another, attaching takes no time.
@@ -45,6 +52,6 @@ impl Prelude {
     /// # Errors
     /// Not permitted, or no such process any more.
     pub fn wait(&self) -> Result<Attached, Failure> {
-        self.probes.attach()
+        self.0.attach(None)
     }
 }

@@ -33,7 +33,16 @@ pub(super) fn load(
         Way::Link => Kind::UprobeMulti,
         Way::Event => Kind::Uprobe,
     };
-    let name = program.name();
+    load_as(object, program.name(), kind, verbosity)
+}
+
+/// The same for one of this name.
+pub(super) fn load_as(
+    object: &aya_obj::Object,
+    name: &str,
+    kind: Kind,
+    verbosity: u8,
+) -> Result<OwnedFd, Failure> {
     let missing = || internal(Missing(name.to_owned()));
     let found = object.programs.get(name).ok_or_else(missing)?;
     let mut function = object
@@ -41,7 +50,7 @@ pub(super) fn load(
         .get(&found.function_key())
         .ok_or_else(missing)?
         .clone();
-    if program.samples() {
+    if matches!(kind, Kind::PerfEvent) {
         let instructions = &mut function.instructions;
         instructions.iter_mut().for_each(fail_instead_of_sleeping);
     }

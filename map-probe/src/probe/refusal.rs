@@ -57,6 +57,19 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
     }
 }
 
+/// Probes could not be attached to a process.
+pub(super) fn not_attached(pid: u32, error: io::Error) -> Failure {
+    match error.raw_os_error() {
+        Some(libc::ESRCH | libc::ENOENT | libc::EBADF) => Failure::new(
+            Status::NoProcess,
+            format!("process {pid} ended before the probes were in place"),
+        )
+        .caused_by(error)
+        .hint("start it anew under map-probe: map-probe -- COMMAND"),
+        _ => not_permitted("attach probes", error),
+    }
+}
+
 /// The kernel's file system of events cannot be used, which kernels without links of uprobes need.
 pub(super) fn no_tracefs(error: io::Error) -> Failure {
     let message =

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use map_probe_common::window::TRAP_KINDS;
 
-use super::attach::{Placed, Probes, Way};
-use super::refusal::internal;
+use super::attach::{NotAttached, Placed, Probes, Way};
+use super::refusal::{internal, no_tracefs, not_attached};
 use crate::error::Failure;
 
 /// Nanoseconds that a trap costs by itself, with a program that does nothing, by kind of instruction.
@@ -65,8 +65,15 @@ pub fn calibrate(way: Way, empty: BorrowedFd<'_>) -> Result<Calibration, Failure
             cookie: 0,
         });
     }
-    let probes = Probes::new(way, empty, "/proc/self/exe", placed, std::process::id())?;
-    let attached = probes.attach()?;
+    let pid = std::process::id();
+    let refused = |error| match error {
+        NotAttached::Tracefs(error) => no_tracefs(error),
+        NotAttached::Refused(error) => not_attached(pid, error),
+    };
+    let empty = empty.try_clone_to_owned().map_err(internal)?;
+    let ours = fs::File::open("/proc/self/exe").map_err(internal)?;
+    let probes = Probes::new(way, empty, ours.into(), placed, pid).map_err(refused)?;
+    let attached = probes.attach().map_err(|error| not_attached(pid, error))?;
     let with = time_all();
     // Detaching waits for the kernel; nobody has to wait with it.
     std::thread::spawn(move || drop((attached, probes)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use map_probe_common::quality::{ALL, CAUSES, Cause};
 
 use super::estimates::Estimates;
-use super::list::since;
+use super::list::{since, together};
 use super::samples::Samples;
 
 pub use super::list::{Entry, List, listed};
@@ -97,6 +97,8 @@ pub struct MapRows {
     pub address: Option<u64>,
     /// Its type; `None` if unknown.
     pub typ: Name,
+    /// Of which of the programs that the process ran while it was watched, from 0: addresses are given anew in each.
+    pub life: u32,
     /// Entries, and slots for entries, when it was last read; `None` if it could not be.
     pub size: Option<MapSize>,
     /// From when the probes were in place to the reading that first had it.
@@ -109,10 +111,11 @@ pub struct MapRows {
 
 impl Entry for MapRows {
     /// Maps that found no room come last.
-    type Key<'a> = (bool, Option<u64>, Option<&'a str>);
+    type Key<'a> = (bool, Option<u64>, Option<&'a str>, u32);
 
     fn key(&self) -> Self::Key<'_> {
-        (self.address.is_none(), self.address, self.typ.as_deref())
+        let (address, typ) = (self.address, self.typ.as_deref());
+        (address.is_none(), address, typ, self.life)
     }
 
     fn rows(&self) -> &Rows {
@@ -209,6 +212,28 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// These and `earlier` ones together: those of another program that the process ran before.
+    #[must_use]
+    pub fn after(self, earlier: &Self) -> Self {
+        let mut operations = self.operations;
+        operations.add(&earlier.operations);
+        Self {
+            operations,
+            by_type: together(&self.by_type, &earlier.by_type),
+            by_map: together(&self.by_map, &earlier.by_map),
+            by_site: together(&self.by_site, &earlier.by_site),
+            by_stack: together(&self.by_stack, &earlier.by_stack),
+            quality: self.quality.with(&earlier.quality, u64::saturating_add),
+            estimates: self.estimates,
+            samples: match (self.samples, &earlier.samples) {
+                (Some(samples), Some(earlier)) => Some(samples.after(earlier)),
+                (samples, _) => samples,
+            },
+        }
+    }
+}
+
 /// Those of `operations` that are of no map in the list, if there are any; when they were seen is as `like` says.
 fn rest(maps: &[Arc<MapRows>], operations: &Rows, like: &MapRows) -> Option<Arc<MapRows>> {
     let mut named = Rows::default();
@@ -220,6 +245,7 @@ fn rest(maps: &[Arc<MapRows>], operations: &Rows, like: &MapRows) -> Option<Arc<
         Arc::new(MapRows {
             address: None,
             typ: None,
+            life: 0,
             size: None,
             rows,
             ..*like
@@ -247,7 +273,7 @@ impl Quality {
         let mut quality = Self::default();
         for (cause, operations) in ALL.into_iter().zip(counters) {
             let counter = match cause {
-                Cause::TableFull | Cause::UnknownSite => &mut quality.lost,
+                Cause::TableFull | Cause::UnknownSite | Cause::OtherProgram => &mut quality.lost,
                 Cause::Fault => &mut quality.faults,
                 Cause::Torn => &mut quality.torn,
                 Cause::Bound | Cause::Undecidable => &mut quality.truncated,
@@ -307,12 +333,12 @@ mod tests {
 
     #[test]
     fn an_interval_is_the_difference_of_two_readings() {
-        let quality = Quality::from_causes(&[1, 2, 3, 0, 0, 0]);
+        let quality = Quality::from_causes(&[1, 2, 3, 0, 0, 0, 0]);
         let earlier = Counts::of_types(
             [named("a", &[(HIT, 1, 100)]), named("b", &[(HIT, 2, 5)])],
             quality,
         );
-        let quality = Quality::from_causes(&[1, 2, 4, 7, 1, 1]);
+        let quality = Quality::from_causes(&[1, 2, 4, 7, 1, 1, 0]);
         let later = Counts::of_types(
             [
                 named("a", &[(HIT, 1, 100), (MISS, 3, 1)]),

@@ -252,6 +252,7 @@ mod tests {
         report.counts.by_map = listed([MapRows {
             address: Some(0xc000_1234),
             typ: typ.clone(),
+            life: 0,
             size: Some(MapSize {
                 entries: 7,
                 capacity: Some(16),

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::model::{
-    Cost, Depths, Estimate, Estimates, MapRows, Quality, Report, RowKey, Rows, Samples, SiteRows,
-    TargetInfo, TypeRows,
+    Cost, Depths, Estimate, Estimates, Life, MapRows, Quality, Report, RowKey, Rows, Samples,
+    SiteRows, TargetInfo, TypeRows,
 };
 use super::summary::{self, Summary};
 use super::words;
@@ -45,6 +45,9 @@ struct Document<'a> {
     schema: u32,
     r#final: bool,
     target: Target<'a>,
+    /// The programs that the process ran while it was watched; not there if it was one alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lives: Vec<OfLife<'a>>,
     /// What the report is limited to, by the names of the options; not there if it is about all operations.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     filter: BTreeMap<&'static str, &'a str>,
@@ -97,7 +100,36 @@ struct Target<'a> {
     untested: bool,
     layout: &'a str,
     arch: &'a str,
+    /// How many programs the process ran while it was watched.
+    lives: usize,
     functions: Functions<'a>,
+}
+
+#[derive(Serialize)]
+struct OfLife<'a> {
+    exe: &'a str,
+    go: Option<&'a str>,
+    layout: Option<&'a str>,
+    from_seconds: f64,
+    attached_seconds: Option<f64>,
+    until_seconds: f64,
+    probed: bool,
+    reason: Option<&'a str>,
+}
+
+impl<'a> OfLife<'a> {
+    fn of(life: &'a Life) -> Self {
+        Self {
+            exe: &life.exe,
+            go: life.go.as_deref(),
+            layout: life.layout,
+            from_seconds: life.from_seconds,
+            attached_seconds: life.attached_seconds,
+            until_seconds: life.until_seconds,
+            probed: life.attached_seconds.is_some(),
+            reason: life.reason.as_deref(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -205,6 +237,9 @@ struct OfMap<'a> {
     /// In hexadecimal; all maps that found no room are one of no address.
     map: Option<String>,
     r#type: Option<&'a str>,
+    /// Of which of the programs in `lives`, from 0; not there for the first.
+    #[serde(skip_serializing_if = "is_first")]
+    life: u32,
     entries: Option<u64>,
     capacity: Option<u64>,
     /// Seconds since the probes were in place, as exact as the intervals are long.
@@ -214,6 +249,11 @@ struct OfMap<'a> {
     operations: Vec<Row>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_first(life: &u32) -> bool {
+    *life == 0
+}
+
 impl Written for MapRows {
     type As<'a> = OfMap<'a>;
 
@@ -221,6 +261,7 @@ impl Written for MapRows {
         OfMap {
             map: self.address.map(|address| format!("{address:#x}")),
             r#type: self.typ.as_deref(),
+            life: self.life,
             entries: self.size.map(|size| size.entries),
             capacity: self.size.and_then(|size| size.capacity),
             first_seen: self.first_seen.as_secs_f64(),
@@ -339,6 +380,7 @@ impl<'a> Target<'a> {
             untested: target.untested,
             layout: target.layout,
             arch: target.arch,
+            lives: target.lives.len().max(1),
             functions: Functions {
                 covered: &target.covered,
                 not_covered: not_covered
@@ -363,6 +405,7 @@ impl<'a> Document<'a> {
             schema: SCHEMA,
             r#final: report.is_final,
             target: Target::of(&report.target),
+            lives: report.target.lives.iter().map(OfLife::of).collect(),
             filter: report
                 .filters
                 .iter()

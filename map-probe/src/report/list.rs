@@ -52,3 +52,21 @@ pub(super) fn since<T: Entry>(later: &List<T>, earlier: &List<T>) -> Vec<Arc<T>>
     });
     changed.collect()
 }
+
+/// The rows of both lists; those of the same are one.
+pub(super) fn together<T: Entry>(one: &List<T>, other: &List<T>) -> List<T> {
+    if other.is_empty() {
+        return Arc::clone(one);
+    }
+    let mut more: HashMap<_, _> = other.iter().map(|row| (row.key(), row)).collect();
+    let rows = one.iter().map(|row| match more.remove(&row.key()) {
+        Some(other) => {
+            let mut rows = row.rows().clone();
+            rows.add(other.rows());
+            Arc::new(row.with(rows))
+        }
+        None => Arc::clone(row),
+    });
+    let rows: Vec<_> = rows.collect();
+    listed(rows.into_iter().chain(more.into_values().map(Arc::clone)))
+}

@@ -34,6 +34,27 @@ pub struct TargetInfo {
     pub covered: Vec<String>,
     /// Map functions whose operations are not counted, each with the reason.
     pub not_covered: Vec<(String, String)>,
+    /// The programs that the process ran while it was watched, the one described here last; empty if it was that one alone.
+    pub lives: Vec<Life>,
+}
+
+/// One of the programs that a process ran while it was watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Life {
+    /// The executable's path.
+    pub exe: String,
+    /// Its version of Go; `None` if it is no Go program.
+    pub go: Option<String>,
+    /// The layout of its maps; likewise.
+    pub layout: Option<&'static str>,
+    /// When it began, in seconds since the first probes were attached.
+    pub from_seconds: f64,
+    /// When its probes were attached: what it did before is not in the report. `None` if they never were.
+    pub attached_seconds: Option<f64>,
+    /// When it ended, or the report did.
+    pub until_seconds: f64,
+    /// Why it was not probed.
+    pub reason: Option<String>,
 }
 
 /// How the numbers came about.

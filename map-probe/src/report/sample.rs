@@ -60,6 +60,7 @@ pub(crate) fn report() -> Report {
                 "runtime.mapassign_fast64ptr".to_owned(),
                 "no instruction at which the hash can be found".to_owned(),
             )],
+            lives: Vec::new(),
         },
         filters: Vec::new(),
         ranking: Ranking::default(),
@@ -84,6 +85,7 @@ fn maps() -> List<MapRows> {
     let map = MapRows {
         address: Some(0xc0_0012_3400),
         typ: Some("map[string]*main.Order".into()),
+        life: 0,
         size: Some(MapSize {
             entries: 95_000,
             capacity: Some(114_688),
@@ -94,6 +96,7 @@ fn maps() -> List<MapRows> {
     };
     let small = MapRows {
         address: Some(0xc0_0004_2180),
+        life: 0,
         size: None,
         rows: rows(&[(SMALL, 1, 76)]),
         ..map.clone()
@@ -101,6 +104,7 @@ fn maps() -> List<MapRows> {
     let rest = MapRows {
         address: None,
         typ: None,
+        life: 0,
         size: None,
         first_seen: Duration::ZERO,
         rows: rows(&[(HIT, 1, 142_345)]),

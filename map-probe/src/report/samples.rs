@@ -62,6 +62,21 @@ impl Samples {
         }
     }
 
+    /// These and `earlier` ones together.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        self.total = self.total.saturating_add(earlier.total);
+        self.kernel = self.kernel.saturating_add(earlier.kernel);
+        for before in &earlier.functions {
+            let same = |row: &&mut FunctionRow| row.function == before.function;
+            match self.functions.iter_mut().find(same) {
+                Some(row) => *row = row.of(|now, field| now.saturating_add(field(before))),
+                None => self.functions.push(before.clone()),
+            }
+        }
+        self
+    }
+
     /// Samples in the code of map functions.
     #[must_use]
     pub fn in_map_functions(&self) -> u64 {

@@ -2,7 +2,23 @@
 
 use map_probe_common::op::{Class, Op, Outcome};
 
-use super::model::Mode;
+use super::model::{Life, Mode};
+
+/// One of several programs that a process ran: `/srv/app (go1.27.3), 1.200 to 9.800 s, probes attached at 1.400 s...`.
+#[must_use]
+pub fn life(life: &Life) -> String {
+    let go = life.go.as_deref().unwrap_or("no Go program");
+    let (from, until) = (life.from_seconds, life.until_seconds);
+    let how = match (life.attached_seconds, &life.reason) {
+        (Some(attached), _) if attached > from => {
+            format!("probes attached at {attached:.3} s: what it did before is not counted")
+        }
+        (Some(_), _) => "probed from the start".to_owned(),
+        (None, Some(reason)) => format!("not probed: {reason}"),
+        (None, None) => "not probed: it ended before probes were attached".to_owned(),
+    };
+    format!("{} ({go}), {from:.3} to {until:.3} s, {how}", life.exe)
+}
 
 /// `lookup`, `insert`, `delete`.
 #[must_use]

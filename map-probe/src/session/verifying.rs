@@ -1,15 +1,17 @@
 //! A target made ready to be verified: probes at the returns of its map functions too.
 
+use std::sync::Arc;
+
 use map_probe_common::Layout;
 use map_probe_common::layout::Field;
 use map_probe_common::verify::Cookie;
 
-use super::Session;
+use super::{Session, Watched};
 use crate::cli::Assumptions;
 use crate::error::{Failure, Status};
 use crate::plan::returns::{self, Returns};
 use crate::plan::{Coverage, PlannedFunction};
-use crate::probe::{Attached, Program, Verified, read_verdicts};
+use crate::probe::{Guard, Program, Verified, read_verdicts};
 use crate::report::verify::{Difference, FunctionResult};
 use crate::target::Binary;
 use crate::wanted::Wanted;
@@ -116,7 +118,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::attach`].
-    pub fn attach_to_verify(&self) -> Result<Attached, Failure> {
+    pub fn attach_to_verify(&self, guard: &Arc<Guard>) -> Result<Watched, Failure> {
         let mut placed = Vec::new();
         for (address, cookie) in self.verifying.iter().flat_map(|v| &v.returns) {
             placed.push(self.place(*address, cookie.0)?);
@@ -131,7 +133,7 @@ impl Session {
                 index += 1;
             }
         }
-        self.attach_at(placed)
+        self.attach_at(guard, placed)
     }
 
     /// Map functions whose operations are walked and cannot be compared, each with the reason.

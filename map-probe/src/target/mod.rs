@@ -10,14 +10,17 @@ mod directory;
 mod elf;
 mod equal;
 mod error;
+mod forks;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod go;
+mod identity;
 mod libraries;
 mod lines;
 mod memory;
 mod moduledata;
 mod pclntab;
+mod places;
 mod process;
 #[cfg(any(test, fuzzing))]
 mod testing;
@@ -28,10 +31,13 @@ pub use binary::Binary;
 pub use buildinfo::BuildInfo;
 pub use equal::EqualSteps;
 pub use error::TargetError;
+pub use forks::Forks;
 pub use go::AssumedGo;
+pub use identity::identity;
 pub use libraries::Libraries;
 pub use lines::CodeFrame;
 pub use memory::Memory;
+pub use places::{Places, Seen};
 pub use process::Process;
 
 use map_probe_common::Layout;

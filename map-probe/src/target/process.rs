@@ -2,8 +2,10 @@
 //!
 //! Kernel: `Documentation/filesystems/proc.rst`; the words of `/proc/PID/auxv`: `linux/auxvec.h`.
 
+use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use super::binary::Binary;
@@ -11,19 +13,30 @@ use super::error::TargetError;
 use super::go::AssumedGo;
 use super::libraries::Libraries;
 use super::memory::Memory;
+use super::places::Places;
 
 /// `AT_ENTRY` in `/proc/PID/auxv`: where the kernel says the program starts.
 const AT_ENTRY: u64 = 9;
 /// `PF_KTHREAD` among the flags in `/proc/PID/stat`.
 const PF_KTHREAD: u64 = 0x0020_0000;
 
-/// A process that runs a program.
+/// The most threads that are looked at for one that lives.
+const MAX_THREADS: usize = 1 << 16;
+
+/// A process that runs a program: this one program. What it turns into by `exec` is not it any more.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
+    /// Where `/proc` has it: that of another thread if its first has ended.
+    directory: String,
     exe: String,
     start_time: u64,
+    /// Its memory: of no other program that it turns into. Nothing can be read any more then.
     memory: File,
+    /// The file it runs, opened once: whatever is read, planned and probed is this one.
+    program: File,
+    /// Where that begins, once that is known.
+    entry: OnceCell<u64>,
 }
 
 impl Process {
@@ -34,8 +47,10 @@ impl Process {
     /// There is no such process, it runs no program, or it may not be looked into.
     pub fn open(pid: u32) -> Result<Self, TargetError> {
         let stat = Stat::read(pid)?;
-        if matches!(stat.state, b'Z' | b'X' | b'x') {
-            return Err(TargetError::Zombie { pid });
+        let mut directory = format!("/proc/{pid}");
+        if stat.has_ended() {
+            let thread = living_thread(pid).ok_or(TargetError::Zombie { pid })?;
+            directory = format!("{directory}/task/{thread}");
         }
         if stat.flags & PF_KTHREAD != 0 {
             return Err(TargetError::KernelThread { pid });
@@ -43,15 +58,19 @@ impl Process {
         if let Some(leader) = leader(pid).filter(|leader| *leader != pid) {
             return Err(TargetError::Thread { pid, leader });
         }
-        let link = format!("/proc/{pid}/exe");
+        let link = format!("{directory}/exe");
         let exe = fs::read_link(&link).map_err(|source| failed(pid, &link, source))?;
-        let mem = format!("/proc/{pid}/mem");
+        let program = File::open(&link).map_err(|source| failed(pid, &link, source))?;
+        let mem = format!("{directory}/mem");
         let memory = File::open(&mem).map_err(|source| failed(pid, &mem, source))?;
         let process = Self {
             pid,
+            directory,
             exe: exe.to_string_lossy().into_owned(),
             start_time: stat.start_time,
             memory,
+            program,
+            entry: OnceCell::new(),
         };
         process.check_same()?;
         Ok(process)
@@ -75,10 +94,27 @@ impl Process {
         self.start_time
     }
 
-    /// A path that opens the file it runs, even where that was deleted, replaced, or lies in a container.
+    /// The file it runs, even where that was deleted, replaced, or lies in a container.
     #[must_use]
-    pub fn exe_link(&self) -> String {
-        format!("/proc/{}/exe", self.pid)
+    pub fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// Whether its first thread has ended while others run.
+    #[must_use]
+    pub fn has_lost_its_first_thread(&self) -> bool {
+        Stat::read(self.pid).is_ok_and(|stat| stat.has_ended()) && living_thread(self.pid).is_some()
+    }
+
+    /// Where probes are, to be looked at while they are attached.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no more descriptors.
+    pub fn places(&self, addresses: Vec<u64>) -> Result<Places, TargetError> {
+        let memory = self.memory.try_clone();
+        let memory = memory.map_err(|source| failed(self.pid, "its memory", source))?;
+        Ok(Places::new(memory, addresses))
     }
 
     /// The program it runs.
@@ -96,8 +132,8 @@ impl Process {
     ///
     /// As [`Process::binary`]; and its version is one that it cannot be taken for.
     pub fn binary_assuming(&self, assumed: Option<AssumedGo>) -> Result<Binary, TargetError> {
-        let link = self.exe_link();
-        let file = File::open(&link).map_err(|source| failed(self.pid, &link, source))?;
+        let file = self.program.try_clone();
+        let file = file.map_err(|source| failed(self.pid, &self.exe, source))?;
         Binary::open_assuming(file, &self.exe, assumed).map_err(|error| match error {
             TargetError::NotGo { path } => match Libraries::of(self.pid, 0).found() {
                 [library, ..] => TargetError::GoLibrary {
@@ -110,12 +146,14 @@ impl Process {
         })
     }
 
-    /// Whether this process still runs: not ended, and its number not given to another.
+    /// Whether this process still runs this program: not ended, its number not given to another, and no `exec`.
     #[must_use]
     pub fn is_running(&self) -> bool {
+        let has_memory = |entry: &u64| self.memory.read_at(&mut [0], *entry).is_ok_and(|n| n > 0);
         Stat::read(self.pid).is_ok_and(|stat| {
-            stat.start_time == self.start_time && !matches!(stat.state, b'Z' | b'X' | b'x')
-        })
+            stat.start_time == self.start_time
+                && (!stat.has_ended() || living_thread(self.pid).is_some())
+        }) && self.entry.get().is_none_or(has_memory)
     }
 
     /// What to add to a linked address of `binary`, this process's program, to
@@ -129,7 +167,7 @@ impl Process {
     ///
     /// It ended, or no longer runs this program.
     pub fn load_bias(&self, binary: &Binary) -> Result<u64, TargetError> {
-        let path = format!("/proc/{}/auxv", self.pid);
+        let path = format!("{}/auxv", self.directory);
         let auxv = fs::read(&path).map_err(|source| failed(self.pid, &path, source))?;
         let changed = TargetError::Changed { pid: self.pid };
         let Some(entry) = auxv_entry(&auxv) else {
@@ -140,6 +178,7 @@ impl Process {
         if !fits || !binary.is_loaded_at(bias, self) {
             return Err(changed);
         }
+        self.entry.get_or_init(|| entry);
         self.check_same()?;
         Ok(bias)
     }
@@ -186,6 +225,11 @@ pub(super) struct Stat {
 }
 
 impl Stat {
+    /// Whether the process's first thread has.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
     fn read(pid: u32) -> Result<Self, TargetError> {
         let path = format!("/proc/{pid}/stat");
         match fs::read(&path) {
@@ -225,6 +269,17 @@ fn missing(pid: u32) -> TargetError {
         };
     }
     TargetError::NoSuchProcess { pid }
+}
+
+/// A thread of the process that has not ended, the first one left out.
+fn living_thread(pid: u32) -> Option<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let threads = threads.take(MAX_THREADS).filter_map(Result::ok);
+    let mut threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    threads.find(|thread| {
+        let text = fs::read(format!("/proc/{pid}/task/{thread}/stat")).unwrap_or_default();
+        *thread != pid && Stat::parse(&text).is_some_and(|stat| !stat.has_ended())
+    })
 }
 
 /// The process that a thread belongs to.

@@ -244,6 +244,15 @@ fn target(report: &Report, style: Style) -> String {
         Ink::Plain,
         &format!("{exe} (pid {pid}), {go}, {layout} maps, {arch}"),
     );
+    for (index, life) in target.lives.iter().enumerate() {
+        let label = if index == 0 { "programs" } else { "" };
+        let ink = if life.attached_seconds.is_some() {
+            Ink::Plain
+        } else {
+            Ink::Bad
+        };
+        text += &facts(label, ink, &words::life(life));
+    }
     if let Some(assumed) = &target.assumed {
         text += &facts("assumed", Ink::Bad, &words::assumed(go, assumed));
     }

@@ -1,0 +1,341 @@
+//! The programs that a process runs while it is watched, one after the other: each is read, planned and probed anew.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::budget::{Taken, TypeNames};
+use crate::cli::Probe;
+use crate::error::{Failure, Status};
+use crate::kernel_log::KernelLog;
+use crate::messages::say;
+use crate::probe::{Change, Changes, Guard};
+use crate::report::model::{Counts, Life, TargetInfo};
+use crate::run;
+use crate::sampling::Rate;
+use crate::session::Session;
+use crate::target::Process;
+use crate::watching::{Reading, Watching};
+
+/// How often it is tried to read a program that the process turns into: it may turn into the next one meanwhile.
+const ATTEMPTS: u32 = 10;
+/// And how long to wait before it is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Numbers of types of one program; those of the next come behind.
+const TYPES: u32 = 2048;
+/// Programs whose types are told apart: records have room for so many. Types of later ones are unknown.
+const TOLD_APART: u32 = 31;
+
+/// Whom to watch, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch<'a> {
+    pub(crate) pid: u32,
+    pub(crate) request: &'a Probe,
+    /// Holds the probes, if there are any.
+    pub(crate) guard: Option<&'a Arc<Guard>>,
+}
+
+/// One program at work.
+struct Program {
+    session: Session,
+    watching: Watching,
+    changes: Changes,
+    log: KernelLog,
+}
+
+/// A process, with what it was before.
+pub(crate) struct Lives<'a> {
+    watch: Watch<'a>,
+    /// When it started, in clock ticks since boot: another one with its number is not it.
+    started: u64,
+    /// When probes were first attached.
+    start: Instant,
+    /// Earlier programs, and the one of now, which has not ended.
+    lives: Vec<Life>,
+    now: Program,
+    /// What was counted in earlier ones, and the names of their types.
+    before: (Counts, Arc<TypeNames>),
+    /// What was taken in earlier ones since the last reading.
+    owed: Taken,
+}
+
+/// What happened.
+pub(crate) enum Happened {
+    /// Probes are attached from now on.
+    Attached,
+    /// Nothing for a report: the process has forked, or the kernel side's log was shown.
+    Noted,
+    /// It ended, or runs another program.
+    Changed,
+}
+
+impl<'a> Lives<'a> {
+    /// Reads the process's program, and attaches the probes.
+    ///
+    /// # Errors
+    /// It cannot be probed, or ends before it is.
+    pub(crate) fn begin(watch: Watch<'a>) -> Result<Self, Failure> {
+        let (started, now) = retry(watch.pid, || {
+            let started = Process::open(watch.pid)?.start_time();
+            Ok((started, Program::begin(watch, None)?))
+        })?;
+        let mut lives = Self {
+            watch,
+            started,
+            start: Instant::now(),
+            lives: Vec::new(),
+            now,
+            before: (Counts::default(), Arc::default()),
+            owed: Taken::default(),
+        };
+        lives.lives.push(lives.life(0.0));
+        if lives.is_attached_at_once() {
+            lives.attached();
+        }
+        Ok(lives)
+    }
+
+    /// When probes were first attached, or were to be.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
+    fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// The program of now, which begins.
+    fn life(&self, from_seconds: f64) -> Life {
+        let info = self.now.session.info();
+        Life {
+            exe: info.exe,
+            go: Some(info.go),
+            layout: Some(info.layout),
+            from_seconds,
+            attached_seconds: None,
+            until_seconds: from_seconds,
+            reason: None,
+        }
+    }
+
+    /// How often it is sampled, if it is.
+    pub(crate) fn rate(&self) -> Option<Rate> {
+        self.now.session.rate()
+    }
+
+    /// Whether probes have been attached, in any of its programs.
+    pub(crate) fn were_attached(&self) -> bool {
+        let attached = |life: &Life| life.attached_seconds.is_some();
+        self.lives.iter().any(attached)
+    }
+
+    /// Whether probes are attached from the start, and not only in windows.
+    pub(crate) fn is_attached_at_once(&self) -> bool {
+        !matches!(self.now.watching, Watching::Windows(..))
+    }
+
+    /// Probes are attached in the program of now.
+    fn attached(&mut self) {
+        let seconds = self.seconds();
+        let is_first = self.lives.len() == 1;
+        if let Some(life) = self.lives.last_mut() {
+            life.attached_seconds = Some(if is_first { 0.0 } else { seconds });
+        }
+    }
+
+    /// The target as reports name it.
+    pub(crate) fn info(&self) -> TargetInfo {
+        let mut info = self.now.session.info();
+        if self.lives.len() > 1 {
+            info.lives.clone_from(&self.lives);
+            if let Some(last) = info.lives.last_mut() {
+                last.until_seconds = self.seconds();
+            }
+        }
+        info
+    }
+
+    /// Waits until something happens.
+    ///
+    /// # Errors
+    /// The target can no longer be watched.
+    pub(crate) async fn happens(&mut self) -> Result<Happened, Failure> {
+        let news = tokio::select! {
+            change = self.now.changes.next() => match change {
+                Change::Executed => return Ok(Happened::Changed),
+                Change::Forked => {
+                    self.now.session.forked();
+                    return Ok(Happened::Noted);
+                }
+            },
+            news = self.now.watching.news() => news,
+            () = self.now.log.flushed() => return Ok(Happened::Noted),
+        };
+        match news {
+            Ok(()) => {
+                self.attached();
+                Ok(Happened::Attached)
+            }
+            Err(failure) if failure.status() == Status::NoProcess => Ok(Happened::Changed),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Goes on with the program that the process runs now; breaks if it has ended, or its program cannot be probed.
+    ///
+    /// # Errors
+    /// What was counted cannot be read.
+    pub(crate) fn follow(&mut self) -> Result<ControlFlow<()>, Failure> {
+        let Watch { pid, .. } = self.watch;
+        let ended = self.seconds();
+        self.now.watching.end();
+        let life = u32::try_from(self.lives.len()).unwrap_or(u32::MAX);
+        let next = retry(pid, || {
+            if Process::open(pid)?.start_time() != self.started {
+                return Err(Failure::new(Status::NoProcess, "the process has ended"));
+            }
+            Program::begin(self.watch, Some((life, self.start)))
+        });
+        match next {
+            Ok(next) => {
+                let reading = self.read()?;
+                self.now.log.flush();
+                self.before = (reading.counts, reading.names);
+                self.owed = reading.taken;
+                self.now = next;
+                self.end_life(ended);
+                self.lives.push(self.life(ended));
+                if self.is_attached_at_once() {
+                    self.attached();
+                }
+                Ok(ControlFlow::Continue(()))
+            }
+            Err(failure) if failure.status() == Status::NoProcess => Ok(ControlFlow::Break(())),
+            Err(failure) => {
+                say(&format!(
+                    "the run ends, as process {pid} runs another program now: {failure}"
+                ));
+                self.end_life(ended);
+                let exe = Process::open(pid).map(|process| process.exe().to_owned());
+                self.lives.push(Life {
+                    exe: exe.unwrap_or_default(),
+                    go: None,
+                    layout: None,
+                    from_seconds: ended,
+                    attached_seconds: None,
+                    until_seconds: ended,
+                    reason: Some(failure.to_string()),
+                });
+                Ok(ControlFlow::Break(()))
+            }
+        }
+    }
+
+    fn end_life(&mut self, seconds: f64) {
+        if let Some(life) = self.lives.last_mut() {
+            life.until_seconds = seconds;
+        }
+    }
+
+    /// Takes the probes away, and returns when no program runs any more: what is read then is all there is.
+    pub(crate) fn end(&mut self) {
+        self.now.watching.end();
+    }
+
+    /// Reads all counters, those of earlier programs included.
+    ///
+    /// # Errors
+    /// They cannot be read, or the probes are not in what the process runs.
+    pub(crate) fn read(&mut self) -> Result<Reading, Failure> {
+        let life = u32::try_from(self.lives.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let mut reading = self.now.watching.read(&mut self.now.session)?;
+        let (counts, names) = &self.before;
+        reading.counts = reading.counts.after(counts);
+        if life > 0 {
+            let block = |block: u32| (TYPES * life.min(TOLD_APART)).saturating_add(block);
+            reading.taken.sums = reading.taken.sums.with_blocks(block);
+            let own = reading
+                .names
+                .iter()
+                .map(|(of, name)| (block(*of), name.clone()));
+            let own = own.filter(|_| life < TOLD_APART);
+            let mut all = TypeNames::clone(names);
+            all.extend(own);
+            reading.names = Arc::new(all);
+        }
+        let mut taken = std::mem::take(&mut self.owed);
+        taken.merge(&reading.taken);
+        reading.taken = taken;
+        Ok(reading)
+    }
+
+    /// Whether the probes that stay attached are in what the process runs; of a process that has ended, nothing is said.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match &self.now.watching {
+            Watching::All(watched) => match watched.check() {
+                Err(failure) if failure.status() == Status::NoProcess => Ok(()),
+                checked => checked,
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Shows what the kernel side's log has.
+    pub(crate) fn flush(&mut self) {
+        self.now.log.flush();
+    }
+}
+
+impl Program {
+    /// Reads the program that a process runs, and attaches the probes. It may be a later one: its number, and when probes were
+    /// attached in the first.
+    fn begin(watch: Watch<'_>, later: Option<(u32, Instant)>) -> Result<Self, Failure> {
+        let Watch {
+            pid,
+            request,
+            guard,
+        } = watch;
+        let program = run::program(request);
+        let mut session = Session::prepare(
+            pid,
+            program,
+            request.verbosity,
+            request.assumptions,
+            &request.wanted,
+        )?;
+        if let Some((life, start)) = later {
+            session.continues(life, start);
+        }
+        let changes = session.changes()?;
+        let log = KernelLog::of(session.loaded(), run::logged(program, request))?;
+        let watching = run::attach(&mut session, request, guard)?;
+        Ok(Self {
+            session,
+            watching,
+            changes,
+            log,
+        })
+    }
+}
+
+/// Does something with a process, again if that turns into another program meanwhile.
+fn retry<T>(pid: u32, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut attempts = 1;
+    loop {
+        match attempt() {
+            Err(failure)
+                if failure.status() == Status::NoProcess
+                    && attempts < ATTEMPTS
+                    && Process::open(pid).is_ok() =>
+            {
+                attempts += 1;
+                sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+}

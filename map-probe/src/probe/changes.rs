@@ -1,0 +1,71 @@
+//! Hears from the kernel side when the target runs another program, and when it forks.
+
+use std::ffi::CStr;
+use std::future::pending;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use aya::maps::{MapData, RingBuf};
+use map_probe_common::lives::{EXECUTED, FORKED};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::bpf::{self, Kind};
+use super::program;
+use super::refusal::{internal, not_permitted};
+use crate::error::Failure;
+
+/// The kernel's tracepoints, and the programs that they run.
+const TRACEPOINTS: [(&CStr, &str); 2] = [
+    (c"sched_process_exec", "map_probe_exec"),
+    (c"task_newtask", "map_probe_fork"),
+];
+
+/// Has the kernel side tell.
+pub(super) fn listen(object: &aya_obj::Object, verbosity: u8) -> Result<Vec<OwnedFd>, Failure> {
+    let open = |(tracepoint, name): (&CStr, &str)| {
+        let program = program::load_as(object, name, Kind::RawTracepoint, verbosity)?;
+        bpf::open_raw_tracepoint(tracepoint, program.as_fd())
+            .map_err(|error| not_permitted("be told when the target runs another program", error))
+    };
+    TRACEPOINTS.into_iter().map(open).collect()
+}
+
+/// What happened to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It runs another program.
+    Executed,
+    /// It has a child that runs on in a copy of its memory.
+    Forked,
+}
+
+/// What happens to the target, as it happens.
+pub struct Changes(AsyncFd<RingBuf<MapData>>);
+
+impl Changes {
+    pub(super) fn new(ring: RingBuf<MapData>) -> Result<Self, Failure> {
+        // SAFETY: the ring keeps its descriptor, the same one, as long as it lives.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
+        ring.map(Self)
+            .map_err(|error| internal(io::Error::from(error)))
+    }
+
+    /// Waits for the next.
+    pub async fn next(&mut self) -> Change {
+        loop {
+            let Ok(mut ready) = self.0.readable_mut().await else {
+                return pending().await;
+            };
+            while let Some(message) = ready.get_inner_mut().next() {
+                let word = message.first_chunk().map(|word| u64::from_ne_bytes(*word));
+                match word {
+                    Some(EXECUTED) => return Change::Executed,
+                    Some(FORKED) => return Change::Forked,
+                    _ => {}
+                }
+            }
+            ready.clear_ready();
+        }
+    }
+}

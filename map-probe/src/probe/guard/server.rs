@@ -1,0 +1,238 @@
+//! The guard's process: waits for requests, and for the time at which a window ends.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+use super::closer::Closer;
+use super::shared::Shared;
+use super::wire::{Refused, Reply, Request, Stage, receive, send};
+use crate::clock::{cpu_time, now};
+use crate::probe::attach::{Live, NotAttached, Probes, sweep};
+use crate::probe::mapped::Mapped;
+
+/// What it holds.
+struct Server {
+    socket: OwnedFd,
+    shared: Arc<Shared>,
+    closer: Closer,
+    sets: HashMap<u64, Set>,
+    attached: HashMap<u64, Attached>,
+    /// The next number that is given.
+    next: u64,
+}
+
+/// Places made ready.
+struct Set {
+    probes: Probes,
+    in_target: bool,
+    /// The kernel side's word that says whether operations are counted, if there are windows.
+    gate: Option<Mapped>,
+}
+
+struct Attached {
+    live: Live,
+    set: u64,
+    in_target: bool,
+}
+
+/// Serves until the other side ends, in whichever way; then everything is detached.
+pub(super) fn serve(socket: OwnedFd, shared: Shared) -> io::Result<()> {
+    let shared = Arc::new(shared);
+    let mut server = Server {
+        socket,
+        closer: Closer::new(Arc::clone(&shared))?,
+        shared,
+        sets: HashMap::new(),
+        attached: HashMap::new(),
+        next: 1,
+    };
+    let served = server.run();
+    server.detach_all();
+    // Waits until all is gone.
+    drop(server);
+    served
+}
+
+impl Server {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            if !self.wait()? {
+                self.end_window();
+                continue;
+            }
+            let Some((request, fds)) = receive(&self.socket)? else {
+                return Ok(());
+            };
+            if let Some(reply) = self.perform(request, fds) {
+                send(self.socket.as_fd(), &reply, &[])?;
+            }
+        }
+    }
+
+    /// Waits for a request; `false` if a window is to end instead.
+    fn wait(&self) -> io::Result<bool> {
+        loop {
+            let until = self.shared.until();
+            let left = match until.checked_sub(now()) {
+                Some(left) => left,
+                None if until > 0 => return Ok(false),
+                None => 0,
+            };
+            let left = TimeSpec::from_duration(std::time::Duration::from_nanos(left));
+            let mut socket = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            match ppoll(&mut socket, (until > 0).then_some(left), None) {
+                Ok(0) | Err(nix::Error::EINTR) => {}
+                Ok(_) => return Ok(true),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The time of a window is over: it is closed, whatever the other side does.
+    fn end_window(&mut self) {
+        self.shared.set_until(0);
+        let open: Vec<_> = self
+            .attached
+            .iter()
+            .filter(|(_, attached)| attached.in_target)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in open {
+            self.detach(number);
+        }
+    }
+
+    fn detach(&mut self, number: u64) {
+        // It may have been detached at its time.
+        let Some(attached) = self.attached.remove(&number) else {
+            return;
+        };
+        let gate = self
+            .sets
+            .get(&attached.set)
+            .and_then(|set| set.gate.as_ref());
+        if let Some(gate) = gate.and_then(|gate| gate.words().first()) {
+            // The lowest bit says whether it is open (`Gate`).
+            gate.fetch_and(!1, Ordering::AcqRel);
+            self.shared.set_cut(now());
+        }
+        self.closer.close(attached.live, attached.in_target);
+    }
+
+    fn detach_all(&mut self) {
+        let all: Vec<_> = self.attached.keys().copied().collect();
+        for number in all {
+            self.detach(number);
+        }
+    }
+
+    fn perform(&mut self, request: Request, fds: Vec<OwnedFd>) -> Option<Reply> {
+        let done = match request {
+            Request::Prepare {
+                way,
+                pid,
+                places,
+                in_target,
+            } => {
+                let mut fds = fds.into_iter();
+                let (Some(program), Some(file)) = (fds.next(), fds.next()) else {
+                    return Some(Reply::Refused(missing()));
+                };
+                let gate = match fds.next().map(|gate| Mapped::new(gate.as_fd(), 1)) {
+                    Some(Err(error)) => {
+                        return Some(Reply::Refused(Refused::new(Stage::Internal, &error)));
+                    }
+                    gate => gate.and_then(Result::ok),
+                };
+                let probes = Probes::new(way, program, file, places, pid);
+                let probes = probes.and_then(|probes| match in_target {
+                    true => probes.with_keeper(),
+                    false => Ok(probes),
+                });
+                probes.map(|probes| {
+                    let number = self.number();
+                    let set = Set {
+                        probes,
+                        in_target,
+                        gate,
+                    };
+                    self.sets.insert(number, set);
+                    Reply::Set(number)
+                })
+            }
+            Request::Order { set, order, busy } => {
+                if let Some(set) = self.sets.get_mut(&set) {
+                    set.probes.order(&order, busy);
+                }
+                Ok(Reply::Done)
+            }
+            Request::Attach { set, time } => self.attach(set, time),
+            Request::Detach { attached } => {
+                self.detach(attached);
+                return None;
+            }
+            Request::Settle => {
+                self.closer.settle();
+                Ok(Reply::Done)
+            }
+            Request::Forget { set } => {
+                self.sets.remove(&set);
+                return None;
+            }
+            Request::Sweep { way, places } => {
+                let mut fds = fds.into_iter();
+                let (Some(program), Some(file)) = (fds.next(), fds.next()) else {
+                    return Some(Reply::Refused(missing()));
+                };
+                sweep(way, &program, file, &places).map(|()| Reply::Done)
+            }
+        };
+        Some(done.unwrap_or_else(|error| {
+            Reply::Refused(match error {
+                NotAttached::Tracefs(error) => Refused::new(Stage::Tracefs, &error),
+                NotAttached::Refused(error) => Refused::new(Stage::Attach, &error),
+            })
+        }))
+    }
+
+    fn attach(&mut self, number: u64, time: Option<u64>) -> Result<Reply, NotAttached> {
+        let Some(set) = self.sets.get(&number) else {
+            let unknown = io::Error::from(io::ErrorKind::NotFound);
+            return Err(NotAttached::Refused(unknown));
+        };
+        let before = cpu_time();
+        let live = set.probes.attach().map_err(NotAttached::Refused)?;
+        let cpu = cpu_time() - before;
+        let parts = live.part_count();
+        (0..parts).for_each(|_| self.shared.begin_closing());
+        if let Some(time) = time {
+            self.shared.set_until(now() + time);
+        }
+        let attached = Attached {
+            live,
+            set: number,
+            in_target: set.in_target,
+        };
+        let number = self.number();
+        self.attached.insert(number, attached);
+        Ok(Reply::Attached { number, parts, cpu })
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+fn missing() -> Refused {
+    Refused::new(
+        Stage::Internal,
+        &io::Error::other("a descriptor is missing"),
+    )
+}
