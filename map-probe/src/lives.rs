@@ -52,7 +52,7 @@ pub(crate) struct Lives<'a> {
     /// When probes were first attached.
     start: Instant,
     /// Earlier programs, and the one of now, which has not ended.
-    lives: Vec<Life>,
+    programs: Vec<Life>,
     now: Program,
     /// What was counted in earlier ones, and the names of their types.
     before: (Counts, Arc<TypeNames>),
@@ -84,12 +84,12 @@ impl<'a> Lives<'a> {
             watch,
             started,
             start: Instant::now(),
-            lives: Vec::new(),
+            programs: Vec::new(),
             now,
             before: (Counts::default(), Arc::default()),
             owed: Taken::default(),
         };
-        lives.lives.push(lives.life(0.0));
+        lives.programs.push(lives.life(0.0));
         if lives.is_attached_at_once() {
             lives.attached();
         }
@@ -99,6 +99,11 @@ impl<'a> Lives<'a> {
     /// When probes were first attached, or were to be.
     pub(crate) fn start(&self) -> Instant {
         self.start
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.watch.pid
     }
 
     fn seconds(&self) -> f64 {
@@ -127,7 +132,7 @@ impl<'a> Lives<'a> {
     /// Whether probes have been attached, in any of its programs.
     pub(crate) fn were_attached(&self) -> bool {
         let attached = |life: &Life| life.attached_seconds.is_some();
-        self.lives.iter().any(attached)
+        self.programs.iter().any(attached)
     }
 
     /// Whether probes are attached from the start, and not only in windows.
@@ -138,8 +143,8 @@ impl<'a> Lives<'a> {
     /// Probes are attached in the program of now.
     fn attached(&mut self) {
         let seconds = self.seconds();
-        let is_first = self.lives.len() == 1;
-        if let Some(life) = self.lives.last_mut() {
+        let is_first = self.programs.len() == 1;
+        if let Some(life) = self.programs.last_mut() {
             life.attached_seconds = Some(if is_first { 0.0 } else { seconds });
         }
     }
@@ -147,8 +152,8 @@ impl<'a> Lives<'a> {
     /// The target as reports name it.
     pub(crate) fn info(&self) -> TargetInfo {
         let mut info = self.now.session.info();
-        if self.lives.len() > 1 {
-            info.lives.clone_from(&self.lives);
+        if self.programs.len() > 1 {
+            info.lives.clone_from(&self.programs);
             if let Some(last) = info.lives.last_mut() {
                 last.until_seconds = self.seconds();
             }
@@ -190,7 +195,7 @@ impl<'a> Lives<'a> {
         let Watch { pid, .. } = self.watch;
         let ended = self.seconds();
         self.now.watching.end();
-        let life = u32::try_from(self.lives.len()).unwrap_or(u32::MAX);
+        let life = u32::try_from(self.programs.len()).unwrap_or(u32::MAX);
         let next = retry(pid, || {
             if Process::open(pid)?.start_time() != self.started {
                 return Err(Failure::new(Status::NoProcess, "the process has ended"));
@@ -205,7 +210,7 @@ impl<'a> Lives<'a> {
                 self.owed = reading.taken;
                 self.now = next;
                 self.end_life(ended);
-                self.lives.push(self.life(ended));
+                self.programs.push(self.life(ended));
                 if self.is_attached_at_once() {
                     self.attached();
                 }
@@ -218,7 +223,7 @@ impl<'a> Lives<'a> {
                 ));
                 self.end_life(ended);
                 let exe = Process::open(pid).map(|process| process.exe().to_owned());
-                self.lives.push(Life {
+                self.programs.push(Life {
                     exe: exe.unwrap_or_default(),
                     go: None,
                     layout: None,
@@ -233,7 +238,7 @@ impl<'a> Lives<'a> {
     }
 
     fn end_life(&mut self, seconds: f64) {
-        if let Some(life) = self.lives.last_mut() {
+        if let Some(life) = self.programs.last_mut() {
             life.until_seconds = seconds;
         }
     }
@@ -248,7 +253,7 @@ impl<'a> Lives<'a> {
     /// # Errors
     /// They cannot be read, or the probes are not in what the process runs.
     pub(crate) fn read(&mut self) -> Result<Reading, Failure> {
-        let life = u32::try_from(self.lives.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let life = u32::try_from(self.programs.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let mut reading = self.now.watching.read(&mut self.now.session)?;
         let (counts, names) = &self.before;
         reading.counts = reading.counts.after(counts);

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -52,7 +52,7 @@ pub fn run(request: &Probe) -> Result<(), Failure> {
 async fn probe(request: &Probe, guard: Option<&Arc<Guard>>) -> Result<(), Failure> {
     let mut emitter = Sink::open(request)?;
     let with_dashboard = request.format == Format::Tui;
-    let mut signals = Signals::new(with_dashboard)?;
+    let signals = Signals::new(with_dashboard)?;
     let written = command_output(request)?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command, written.as_ref())?),
@@ -64,131 +64,192 @@ async fn probe(request: &Probe, guard: Option<&Arc<Guard>>) -> Result<(), Failur
     }
     let exit = Exit::of(pid)?;
     let guarded = guard.map(|guard| Exit::of(guard.pid())).transpose()?;
-    let mut lives = Lives::begin(Watch {
+    let lives = Lives::begin(Watch {
         pid,
         request,
         guard,
     })?;
-    let start = lives.start();
     let rate = lives.rate();
-    let mut progress = Progress::new(lives.info(), rate, SystemTime::now(), request);
+    let progress = Progress::new(lives.info(), rate, SystemTime::now(), request);
     if lives.is_attached_at_once() {
         announce(&progress.target, rate);
     }
     note(&progress.target, request.sampling, rate);
-    let mut live =
+    let live =
         Live::start(with_dashboard.then(|| progress.whole(&Reading::default(), Duration::ZERO)))?;
     emitter.begin();
     if let Some(command) = &mut command {
         command.release()?;
     }
-
-    let first = tokio::time::Instant::from_std(start) + request.interval;
-    let mut ticks = interval_at(first, request.interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut end = pin!(until(start, request.duration));
-    let mut target_ended = false;
-    // What ends the run before its time; what was counted until then is reported.
-    let mut trouble = None;
-    loop {
-        tokio::select! {
-            // The end before the interval that ends with it: that is the last one then, and not one of no length.
-            biased;
-            () = signals.any() => break,
-            () = exit.happens() => {
-                target_ended = true;
-                break;
-            }
-            () = &mut end => break,
-            () = ended(guarded.as_ref()) => {
-                trouble = Some(guard_ended());
-                break;
-            }
-            happened = lives.happens() => match happened {
-                Ok(Happened::Attached) => {
-                    announce(&lives.info(), rate);
-                    live.messages();
-                    continue;
-                }
-                Ok(Happened::Noted) => {
-                    live.messages();
-                    continue;
-                }
-                Ok(Happened::Changed) => {
-                    if lives.follow()?.is_break() {
-                        target_ended = true;
-                        break;
-                    }
-                    if lives.is_attached_at_once() {
-                        announce(&lives.info(), rate);
-                    }
-                    live.messages();
-                }
-                Err(failure) => {
-                    trouble = Some(failure);
-                    break;
-                }
-            },
-            _ = ticks.tick() => {}
-            wish = live.input() => match wish {
-                Wish::GoOn => continue,
-                Wish::End => break,
-            },
-        }
-        let reading = lives.read()?;
-        progress.target = lives.info();
-        let seconds = start.elapsed();
-        let report = progress.interval(&reading, seconds);
-        let run = live.is_on().then(|| progress.whole(&reading, seconds));
-        live.show(&report, run);
-        if emitter.interval(&report)? == ControlFlow::Break(()) {
-            break;
-        }
-        if let Err(failure) = lives.check() {
-            trouble = Some(failure);
-            break;
-        }
-    }
-    let seconds = start.elapsed();
-    // Returns when no program runs any more: what is read then is all there is.
-    lives.end();
-    if !lives.were_attached() && trouble.is_none() && target_ended {
-        trouble = Some(ended_too_early(pid, command.is_some()));
-    }
-    if let (Some(failure), false) = (&trouble, lives.were_attached()) {
-        let _ = failure;
-        return Err(trouble.unwrap_or_else(guard_ended));
-    }
-    let reading = lives.read()?;
-    progress.target = lives.info();
-    lives.flush();
-    let interval = progress.interval(&reading, seconds);
-    if target_ended && live.is_on() {
-        live.show(&interval, Some(progress.whole(&reading, seconds)));
-        live.target_ended();
-        tokio::select! {
-            () = signals.any() => {}
-            () = &mut end => {}
-            () = live.until_left() => {}
-        }
-    }
-    // The screen is for the report again.
-    drop(live);
-    // A text reader who has seen no interval does not need one that is the whole run.
-    if progress.intervals > 1 || request.format != Format::Text {
-        // A reader who is gone is told nothing more, by `finish` either.
-        let _ = emitter.interval(&interval)?;
-    }
-    emitter.finish(&progress.whole(&reading, seconds))?;
-    take_leave(command, written);
-    trouble.map_or(Ok(()), Err)
+    let mut run = Run {
+        ends: Ends {
+            signals,
+            target: exit,
+            guard: guarded,
+        },
+        lives,
+        progress,
+        emitter,
+        live,
+    };
+    let mut end = pin!(until(run.lives.start(), request.duration));
+    let why = run.watch(request.interval, &mut end).await?;
+    let is_command = command.is_some();
+    let finished = run.finish(why, request.format, &mut end, is_command);
+    Box::pin(finished)
+        .await
+        .inspect(|()| take_leave(command, written))
 }
 
-/// Waits for the end of the guard, if there is one.
-pub(crate) async fn ended(guard: Option<&Exit>) {
-    match guard {
-        Some(guard) => guard.happens().await,
-        None => pending().await,
+/// A run under way.
+struct Run<'a> {
+    ends: Ends,
+    lives: Lives<'a>,
+    progress: Progress,
+    emitter: Sink,
+    live: Live,
+}
+
+/// What ends it from outside.
+struct Ends {
+    signals: Signals,
+    target: Exit,
+    guard: Option<Exit>,
+}
+
+/// Why it ends.
+enum Why {
+    /// It was asked to, or nobody reads any more.
+    Asked,
+    TargetEnded,
+    /// What was counted until then is reported.
+    Trouble(Failure),
+}
+
+impl Run<'_> {
+    /// Reports every interval, until the end.
+    async fn watch(
+        &mut self,
+        interval: Duration,
+        end: &mut Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Why, Failure> {
+        let first = tokio::time::Instant::from_std(self.lives.start()) + interval;
+        let mut ticks = interval_at(first, interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // The end before the interval that ends with it: that is the last one then, and not one of no length.
+                biased;
+                why = self.ends.any() => return Ok(why),
+                () = &mut *end => return Ok(Why::Asked),
+                happened = self.lives.happens() => match happened {
+                    Ok(Happened::Attached) => {
+                        announce(&self.lives.info(), self.lives.rate());
+                        self.live.messages();
+                        continue;
+                    }
+                    Ok(Happened::Noted) => {
+                        self.live.messages();
+                        continue;
+                    }
+                    Ok(Happened::Changed) => {
+                        if self.lives.follow()?.is_break() {
+                            return Ok(Why::TargetEnded);
+                        }
+                        if self.lives.is_attached_at_once() {
+                            announce(&self.lives.info(), self.lives.rate());
+                        }
+                        self.live.messages();
+                    }
+                    Err(failure) => return Ok(Why::Trouble(failure)),
+                },
+                _ = ticks.tick() => {}
+                wish = self.live.input() => match wish {
+                    Wish::GoOn => continue,
+                    Wish::End => return Ok(Why::Asked),
+                },
+            }
+            let reading = self.lives.read()?;
+            self.progress.target = self.lives.info();
+            let seconds = self.lives.start().elapsed();
+            let report = self.progress.interval(&reading, seconds);
+            let run = self.live.is_on();
+            let run = run.then(|| self.progress.whole(&reading, seconds));
+            self.live.show(&report, run);
+            if self.emitter.interval(&report)? == ControlFlow::Break(()) {
+                return Ok(Why::Asked);
+            }
+            if let Err(failure) = self.lives.check() {
+                return Ok(Why::Trouble(failure));
+            }
+        }
+    }
+
+    /// Takes the probes away and reports the whole.
+    async fn finish(
+        mut self,
+        why: Why,
+        format: Format,
+        end: &mut Pin<&mut impl Future<Output = ()>>,
+        is_command: bool,
+    ) -> Result<(), Failure> {
+        let seconds = self.lives.start().elapsed();
+        // Returns when no program runs any more: what is read then is all there is.
+        self.lives.end();
+        let target_ended = matches!(why, Why::TargetEnded);
+        let trouble = match why {
+            Why::Trouble(failure) => Some(failure),
+            Why::TargetEnded if !self.lives.were_attached() => {
+                Some(ended_too_early(self.lives.pid(), is_command))
+            }
+            Why::TargetEnded | Why::Asked => None,
+        };
+        let trouble = match trouble {
+            Some(failure) if !self.lives.were_attached() => return Err(failure),
+            trouble => trouble,
+        };
+        let reading = self.lives.read()?;
+        self.progress.target = self.lives.info();
+        self.lives.flush();
+        let interval = self.progress.interval(&reading, seconds);
+        if target_ended && self.live.is_on() {
+            let whole = self.progress.whole(&reading, seconds);
+            self.live.show(&interval, Some(whole));
+            self.live.target_ended();
+            tokio::select! {
+                () = self.ends.signals.any() => {}
+                () = &mut *end => {}
+                () = self.live.until_left() => {}
+            }
+        }
+        // The screen is for the report again.
+        drop(self.live);
+        // A text reader who has seen no interval does not need one that is the whole run.
+        if self.progress.intervals > 1 || format != Format::Text {
+            // A reader who is gone is told nothing more, by `finish` either.
+            let _ = self.emitter.interval(&interval)?;
+        }
+        self.emitter
+            .finish(&self.progress.whole(&reading, seconds))?;
+        trouble.map_or(Ok(()), Err)
+    }
+}
+
+impl Ends {
+    /// Waits for any of them.
+    async fn any(&mut self) -> Why {
+        let guard = async {
+            match &self.guard {
+                Some(guard) => guard.happens().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.signals.any() => Why::Asked,
+            () = self.target.happens() => Why::TargetEnded,
+            () = guard => Why::Trouble(guard_ended()),
+        }
     }
 }
 
@@ -355,7 +416,7 @@ impl Progress {
         let seconds = length.as_secs_f64();
         let told = match &mut self.account {
             Some(account) => account.interval(&reading.taken, counts, &reading.names, seconds),
-            None => self.everything(counts, seconds),
+            None => self.everything(counts, self.until, until),
         };
         self.cpu = cpu;
         self.counts = reading.counts.clone();
@@ -369,21 +430,25 @@ impl Progress {
         let seconds = until.as_secs_f64();
         let told = match &self.account {
             Some(account) => account.whole(reading.counts.clone(), &reading.names, seconds),
-            None => self.everything(reading.counts.clone(), seconds),
+            None => self.everything(reading.counts.clone(), Duration::ZERO, until),
         };
         self.report(told, (until, until), own::cpu_time(), true)
     }
 
     /// What is told of a time in which every operation was traced, or that was sampled.
-    fn everything(&self, counts: Counts, seconds: f64) -> Told {
+    fn everything(&self, counts: Counts, from: Duration, until: Duration) -> Told {
         let operations = counts.operations.total();
         // What a filter leaves out is trapped as well, and in no count; those for others than `--op` are not probed at all.
         let chosen = self.filters.iter().any(|(option, _)| *option != "op");
         let traced = (!chosen).then(|| operations.saturating_add(counts.quality.missing()));
         let samples = counts.samples.as_ref().map(|samples| samples.total);
         let rate = self.rate;
+        let unprobed = self
+            .target
+            .unprobed(from.as_secs_f64(), until.as_secs_f64());
+        let seconds = until.saturating_sub(from).as_secs_f64();
         Told {
-            attached_seconds: seconds,
+            attached_seconds: (seconds - unprobed).max(0.0),
             cost: Cost {
                 windows: 1,
                 traps: samples.or(traced),

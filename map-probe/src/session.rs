@@ -304,11 +304,11 @@ impl Session {
     }
 
     fn attach_at(&self, guard: &Arc<Guard>, placed: Vec<Placed>) -> Result<Watched, Failure> {
-        let places = self.places(&placed)?;
+        let looked_at = self.places(&placed)?;
         let attached = self.probes(guard, placed)?.attach(None)?;
         let watched = Watched {
             _attached: attached,
-            places,
+            places: looked_at,
             pid: self.process.pid(),
         };
         watched.check()?;

@@ -33,6 +33,38 @@ pub fn binary() -> Result<PathBuf> {
         .context("map-probe is not built: run `cargo build -p map-probe`, or set MAP_PROBE_BIN")
 }
 
+/// The guard of a running map-probe: the process that holds its probes.
+///
+/// # Errors
+///
+/// It has none.
+pub fn guard(profiler: u32) -> Result<u32> {
+    let children = fs::read_to_string(format!("/proc/{profiler}/task/{profiler}/children"))?;
+    let mut children = children.split_ascii_whitespace();
+    let is_guard = |child: &&str| {
+        fs::read_to_string(format!("/proc/{child}/comm"))
+            .is_ok_and(|name| name.trim() == "mprobe-guard")
+    };
+    let guard = children.find(is_guard).context("map-probe has no guard")?;
+    Ok(guard.parse()?)
+}
+
+/// Kills a running map-probe and its guard at once.
+///
+/// # Errors
+///
+/// It has ended.
+pub fn kill_with_guard(profiler: u32) -> Result<()> {
+    let guard = guard(profiler)?;
+    for process in [guard, profiler] {
+        let process = i32::try_from(process)?;
+        // SAFETY: kill has no memory effects.
+        let result = unsafe { libc::kill(process, libc::SIGKILL) };
+        ensure!(result == 0, "killing: {}", std::io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// What a run ended with.
 #[derive(Debug)]
 pub struct Ended {

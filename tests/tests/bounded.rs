@@ -193,14 +193,18 @@ fn a_command_that_ends_before_the_first_window_is_reported_as_such() -> Result<(
     }
     let fixture = go::fixture("tiny", Go::V1_27, Variant::Plain)?;
     let fixture = fixture.to_str().context("a path")?;
-    let ended = profiler::run(&["--max-overhead", "0.1%", "--", fixture])?.success()?;
+    let ended = profiler::run(&["--max-overhead", "0.1%", "--", fixture])?;
+    ended.refused(&[5])?;
     ensure!(
-        ended.stdout.contains("no window yet") && ended.stdout.contains("the bound is 0.1%"),
+        ended
+            .stderr
+            .contains("ended before its probes were attached"),
         "{}",
-        ended.stdout
+        ended.stderr
     );
+    ensure!(ended.stdout.is_empty(), "{}", ended.stdout);
     ensure!(
-        !ended.stderr.contains("attached"),
+        !ended.stderr.contains("attached to"),
         "no probe was in place:\n{}",
         ended.stderr
     );

@@ -198,6 +198,8 @@ fn a_go_version_that_was_never_tried_is_probed_and_marked() -> Result<()> {
     }
     let output = directory.path().join("report.json");
     let ended = profiler::run(&[
+        "--max-overhead",
+        "off",
         "--format",
         "json",
         "--output",

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -161,52 +161,104 @@ fn two_at_once_do_not_disturb_each_other() -> Result<()> {
 
 /// Even if nobody is left to take them away: the target is freed, and the next run removes what was defined.
 #[test]
-fn a_killed_profiler_leaves_no_probe_and_its_event_goes_with_the_next() -> Result<()> {
+fn a_killed_profiler_leaves_neither_a_probe_nor_its_event() -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
-    let target = Target::start(&fixture, &["-n", "20"])?;
-    let memory = File::open(format!("/proc/{}/mem", target.pid()))?;
-    let sites = site_addresses(&fixture)?;
-    let probed = || -> Result<usize> {
-        let mut count = 0;
-        for address in &sites {
-            let mut byte = [0];
-            memory.read_exact_at(&mut byte, *address)?;
-            count += usize::from(byte[0] == BREAKPOINT);
-        }
-        Ok(count)
-    };
-    ensure!(probed()? == 0, "breakpoints before anything was probed");
-    let mut killed = Command::new(profiler::binary()?)
-        .args([
-            BY_EVENTS,
-            "--max-overhead",
-            "off",
-            "--format",
-            "json",
-            "--pid",
-        ])
-        .arg(target.pid())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let all = wait_until(|| Ok(probed()? == sites.len()));
     let events = Events::mount()?;
-    let group = format!("map_probe_{}_", killed.id());
-    let defined = events.list()?.contains(&group);
+    let probed = Probed::start()?;
+    let (mut killed, group) = probed.attach(&events)?;
     killed.kill()?;
     killed.wait()?;
-    all.context("attaching")?;
-    ensure!(defined, "no event {group}:\n{}", events.list()?);
-    wait_until(|| Ok(probed()? == 0)).context("the breakpoints of a killed map-probe")?;
+    wait_until(|| Ok(probed.count()? == 0)).context("the breakpoints of a killed map-probe")?;
+    wait_until(|| Ok(!events.list()?.contains(&group))).context("the event of a killed map-probe")
+}
+
+#[test]
+fn one_killed_with_its_guard_leaves_no_probe_and_its_event_goes_with_the_next() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let events = Events::mount()?;
+    let probed = Probed::start()?;
+    let (mut killed, group) = probed.attach(&events)?;
+    profiler::kill_with_guard(killed.id())?;
+    killed.wait()?;
+    wait_until(|| Ok(probed.count()? == 0)).context("the breakpoints of a killed map-probe")?;
+    ensure!(
+        events.list()?.contains(&group),
+        "the event is gone already: this shows nothing of the next run"
+    );
     // Any run removes what others left behind.
-    let next = Profiler::attach(&target.pid(), "json", &[BY_EVENTS])?;
+    let next = Profiler::attach(&probed.target.pid(), "json", &[BY_EVENTS])?;
     next.interrupt()?;
     next.finish()?.success()?;
     wait_until(|| Ok(!events.list()?.contains(&group))).context("the event of a killed map-probe")
+}
+
+/// A target whose breakpoints are counted.
+struct Probed {
+    target: Target,
+    memory: File,
+    sites: Vec<u64>,
+}
+
+impl Probed {
+    fn start() -> Result<Self> {
+        let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
+        let target = Target::start(&fixture, &["-n", "20"])?;
+        let memory = File::open(format!("/proc/{}/mem", target.pid()))?;
+        let sites = site_addresses(&fixture)?;
+        let probed = Self {
+            target,
+            memory,
+            sites,
+        };
+        ensure!(
+            probed.count()? == 0,
+            "breakpoints before anything was probed"
+        );
+        Ok(probed)
+    }
+
+    fn count(&self) -> Result<usize> {
+        let mut count = 0;
+        for address in &self.sites {
+            let mut byte = [0];
+            self.memory.read_exact_at(&mut byte, *address)?;
+            count += usize::from(byte[0] == BREAKPOINT);
+        }
+        Ok(count)
+    }
+
+    /// A map-probe that has attached, and the group of its event.
+    fn attach(&self, events: &Events) -> Result<(Child, String)> {
+        let mut child = Command::new(profiler::binary()?)
+            .args([
+                BY_EVENTS,
+                "--max-overhead",
+                "off",
+                "--format",
+                "json",
+                "--pid",
+            ])
+            .arg(self.target.pid())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let all = wait_until(|| Ok(self.count()? == self.sites.len()));
+        let group = profiler::guard(child.id()).map(|guard| format!("map_probe_{guard}_"));
+        let listed = events.list();
+        if all.is_err() || group.is_err() || listed.is_err() {
+            child.kill()?;
+            child.wait()?;
+        }
+        all.context("attaching")?;
+        let (group, listed) = (group?, listed?);
+        ensure!(listed.contains(&group), "no event {group}:\n{listed}");
+        Ok((child, group))
+    }
 }
 
 /// Addresses of the sites of a program that is loaded where it was linked for.

@@ -106,7 +106,7 @@ impl Watch {
         let watcher = Watcher::new(target, bound, Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("windows".to_owned())
-            .spawn(move || watcher.run(sender))
+            .spawn(move || watcher.run(&sender))
             .map_err(internal)?;
         let watch = Self {
             shared,
@@ -208,9 +208,9 @@ impl Watcher {
         }
     }
 
-    fn run(mut self, news: UnboundedSender<News>) {
+    fn run(mut self, news: &UnboundedSender<News>) {
         sleep_exactly();
-        if let Err(failure) = self.watch(&news) {
+        if let Err(failure) = self.watch(news) {
             // Nobody waits: nothing to be done about it.
             let _ = news.send(Err(failure));
         }

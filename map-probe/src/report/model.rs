@@ -57,6 +57,24 @@ pub struct Life {
     pub reason: Option<String>,
 }
 
+impl Life {
+    /// For how long of the time between two moments it ran without probes, in seconds.
+    #[must_use]
+    pub fn unprobed(&self, from: f64, until: f64) -> f64 {
+        let attached = self.attached_seconds.unwrap_or(self.until_seconds);
+        (attached.min(until) - self.from_seconds.max(from)).max(0.0)
+    }
+}
+
+impl TargetInfo {
+    /// For how long of the time between two moments it ran programs without probes, in seconds: those that it had just begun.
+    #[must_use]
+    pub fn unprobed(&self, from: f64, until: f64) -> f64 {
+        let lives = self.lives.iter();
+        lives.map(|life| life.unprobed(from, until)).sum()
+    }
+}
+
 /// How the numbers came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -124,6 +142,13 @@ impl Report {
         };
         let (operations, _) = estimates.rows.get(&row)?.operations?;
         (self.seconds > 0.0).then(|| operations / self.seconds)
+    }
+
+    /// For how long the target ran programs without probes, in seconds.
+    #[must_use]
+    pub fn unprobed_seconds(&self) -> f64 {
+        let from = self.until_seconds - self.seconds;
+        self.target.unprobed(from, self.until_seconds)
     }
 
     /// The share of the time in which probes were attached, from 0 to 1.

@@ -52,11 +52,11 @@ pub(super) fn serve(socket: OwnedFd, shared: Shared) -> io::Result<()> {
         attached: HashMap::new(),
         next: 1,
     };
-    let served = server.run();
+    let ended = server.run();
     server.detach_all();
     // Waits until all is gone.
     drop(server);
-    served
+    ended
 }
 
 impl Server {
@@ -151,9 +151,12 @@ impl Server {
                     gate => gate.and_then(Result::ok),
                 };
                 let probes = Probes::new(way, program, file, places, pid);
-                let probes = probes.and_then(|probes| match in_target {
-                    true => probes.with_keeper(),
-                    false => Ok(probes),
+                let probes = probes.and_then(|probes| {
+                    if in_target {
+                        probes.with_keeper()
+                    } else {
+                        Ok(probes)
+                    }
                 });
                 probes.map(|probes| {
                     let number = self.number();

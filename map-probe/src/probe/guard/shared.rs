@@ -30,7 +30,8 @@ impl Shared {
     /// All zero.
     pub(super) fn new() -> io::Result<Self> {
         let memory = memfd_create(c"map-probe-guard", MFdFlags::MFD_CLOEXEC)?;
-        ftruncate(&memory, 8 * WORDS as i64)?;
+        let bytes = i64::try_from(8 * WORDS).map_err(io::Error::other)?;
+        ftruncate(&memory, bytes)?;
         Mapped::new(memory.as_fd(), WORDS).map(Self)
     }
 

@@ -151,7 +151,8 @@ fn quality(report: &Report, style: Style) -> String {
     } else {
         " on tables"
     };
-    if missing == 0 && functions == 0 {
+    let unprobed = report.unprobed_seconds();
+    if missing == 0 && functions == 0 && unprobed == 0.0 {
         let text = match &report.counts.estimates {
             Some(_) => format!(
                 "{}: all operations{which} counted exactly",
@@ -196,6 +197,11 @@ fn quality(report: &Report, style: Style) -> String {
                 causes.push(format!("{} {name} ({words})", exact(count)));
             }
         }
+    }
+    if unprobed > 0.0 {
+        causes.push(format!(
+            "for {unprobed:.3} s no probes were attached, as the process had begun to run another program: operations then not seen"
+        ));
     }
     if functions > 0 {
         let rest = if missing == 0 {

@@ -261,6 +261,7 @@ pub(crate) fn any_report() -> impl Strategy<Value = Report> {
                     arch: "amd64",
                     covered,
                     not_covered,
+                    lives: Vec::new(),
                 },
                 is_final,
                 started: std::time::UNIX_EPOCH,
