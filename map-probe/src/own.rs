@@ -47,16 +47,17 @@ fn own_cpu_time() -> Duration {
 pub fn resident_bytes() -> u64 {
     let guard = match GUARD.load(Ordering::Relaxed) {
         0 => 0,
-        guard => resident_bytes_of(&guard.to_string()),
+        // Its program's pages are ours too.
+        guard => status_bytes(&guard.to_string(), "RssAnon:"),
     };
-    resident_bytes_of("self").saturating_add(guard)
+    status_bytes("self", "VmRSS:").saturating_add(guard)
 }
 
-fn resident_bytes_of(process: &str) -> u64 {
+fn status_bytes(process: &str, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(field))
         .and_then(|rest| rest.trim().strip_suffix("kB"))
         .and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok())
         .map_or(0, |kilobytes| kilobytes.saturating_mul(1024))

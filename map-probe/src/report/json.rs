@@ -591,7 +591,7 @@ mod tests {
             "schema": 1,
             "final": true,
             "target": {
-                "pid": 4711, "exe": "/srv/app", "go": "go1.27.3", "layout": "swiss", "arch": "amd64",
+                "pid": 4711, "exe": "/srv/app", "go": "go1.27.3", "layout": "swiss", "arch": "amd64", "lives": 1,
                 "functions": {
                     "covered": ["runtime.mapaccess2_fast64", "runtime.mapassign_fast64"],
                     "not_covered": [

@@ -90,7 +90,7 @@ impl Guard {
     fn ask(&self, request: &Request, fds: &[BorrowedFd<'_>], pid: u32) -> Result<Reply, Failure> {
         let _one_at_a_time = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         self.send(request, fds)?;
-        match wire::receive(&self.socket).map_err(unreachable)? {
+        match wire::receive(&self.socket, &mut [0; wire::MAX_REPLY]).map_err(unreachable)? {
             Some((Reply::Refused(refused), _)) => Err(match refused.stage {
                 Stage::Internal => internal(refused.error()),
                 Stage::Tracefs => no_tracefs(refused.error()),

@@ -11,7 +11,7 @@ use nix::sys::time::TimeSpec;
 
 use super::closer::Closer;
 use super::shared::Shared;
-use super::wire::{Refused, Reply, Request, Stage, receive, send};
+use super::wire::{MAX_REQUEST, Refused, Reply, Request, Stage, receive, send};
 use crate::clock::{cpu_time, now};
 use crate::probe::attach::{Live, NotAttached, Probes, sweep};
 use crate::probe::mapped::Mapped;
@@ -61,12 +61,13 @@ pub(super) fn serve(socket: OwnedFd, shared: Shared) -> io::Result<()> {
 
 impl Server {
     fn run(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; MAX_REQUEST];
         loop {
             if !self.wait()? {
                 self.end_window();
                 continue;
             }
-            let Some((request, fds)) = receive(&self.socket)? else {
+            let Some((request, fds)) = receive(&self.socket, &mut buffer)? else {
                 return Ok(());
             };
             if let Some(reply) = self.perform(request, fds) {

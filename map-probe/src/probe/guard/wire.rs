@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::attach::{Placed, Way};
 
-/// A larger message there is none: 1,280 places are the most, 100 bytes each.
-const MAX_MESSAGE: usize = 160 << 10;
+/// A larger request there is none, in bytes: 1,280 places are the most, 100 bytes each.
+pub(super) const MAX_REQUEST: usize = 160 << 10;
+/// And no larger reply.
+pub(super) const MAX_REPLY: usize = 4 << 10;
 /// The most descriptors of a message.
 const MAX_FDS: usize = 3;
 
@@ -144,14 +146,14 @@ pub(super) fn send<T: Serialize>(
     }
 }
 
-/// Receives a message with its descriptors; `None` if the other side has ended.
+/// Receives a message with its descriptors, into a buffer that has room for it; `None` if the other side has ended.
 pub(super) fn receive<T: DeserializeOwned>(
     socket: &impl AsFd,
+    bytes: &mut [u8],
 ) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut bytes = vec![0; MAX_MESSAGE];
     let mut space = cmsg_space!([RawFd; MAX_FDS]);
     let (count, fds) = loop {
-        let mut into = [IoSliceMut::new(&mut bytes)];
+        let mut into = [IoSliceMut::new(bytes)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         match recvmsg::<()>(
             socket.as_fd().as_raw_fd(),
@@ -194,8 +196,9 @@ mod tests {
         file.write_all(b"here").expect("written");
         let request = Request::Attach { set: 7, time: None };
         send(ours.as_fd(), &request, &[file.as_fd(), file.as_fd()]).expect("sent");
-        let (request, mut fds): (Request, _) =
-            receive(&theirs).expect("received").expect("a message");
+        let (request, mut fds): (Request, _) = receive(&theirs, &mut [0; 100])
+            .expect("received")
+            .expect("a message");
         assert!(matches!(request, Request::Attach { set: 7, .. }));
         let mut same = File::from(fds.pop().expect("two"));
         assert_eq!(fds.len(), 1);
@@ -204,7 +207,8 @@ mod tests {
         same.read_to_string(&mut text).expect("read");
         assert_eq!(text, "here");
         drop(ours);
-        assert!(receive::<Request>(&theirs).expect("the end").is_none());
+        let end = receive::<Request>(&theirs, &mut [0; 100]);
+        assert!(end.expect("the end").is_none());
     }
 
     #[test]
@@ -220,7 +224,8 @@ mod tests {
             places: vec![place; 1280],
         };
         let sender = std::thread::spawn(move || send(ours.as_fd(), &request, &[]));
-        let received = receive::<Request>(&theirs).expect("received");
+        let mut buffer = vec![0; MAX_REQUEST];
+        let received = receive::<Request>(&theirs, &mut buffer).expect("received");
         sender.join().expect("no panic").expect("sent");
         assert!(
             matches!(received, Some((Request::Sweep { places, .. }, _)) if places.len() == 1280)
