@@ -12,6 +12,7 @@ mod messages;
 pub mod object;
 pub mod output;
 pub mod own;
+mod place;
 pub mod plan;
 pub mod probe;
 pub mod record;

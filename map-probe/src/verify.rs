@@ -1,6 +1,5 @@
 //! `map-probe verify`: compares for some seconds what the runtime returns with what the walk found.
 
-use std::io::{self, Write};
 use std::time::Instant;
 
 use crate::cli::{Target, Verify, VerifyFormat};
@@ -26,13 +25,7 @@ pub fn verify(request: &Verify) -> Result<Status, Failure> {
 }
 
 async fn perform(request: &Verify) -> Result<Status, Failure> {
-    let (mut out, name): (Box<dyn Write>, _) = match &request.output {
-        Some(path) => {
-            let (file, name) = output::create(path)?;
-            (Box::new(file), name)
-        }
-        None => (Box::new(io::stdout()), "standard output".to_owned()),
-    };
+    let mut out = output::place(request.output.as_deref())?;
     let mut signals = Signals::new(false)?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command, None)?),
@@ -78,24 +71,14 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
         differences,
         quality,
     };
-    let written = match request.format {
+    let _ = match request.format {
         VerifyFormat::Text => {
-            let unicode = output::utf8_locale(|name| std::env::var(name).ok());
-            out.write_all(text::verify(&report, unicode).as_bytes())
+            let unicode = output::unicode();
+            out.write(|out| out.write_all(text::verify(&report, unicode).as_bytes()))
         }
-        VerifyFormat::Json => json::write_verify(&mut out, &report),
-    };
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Failure::new(
-                Status::Internal,
-                format!("cannot write the report to {name}"),
-            )
-            .caused_by(error)
-            .hint("make room there, or give another file with --output"));
-        }
-        _ => {}
-    }
+        VerifyFormat::Json => out.write(|out| json::write_verify(out, &report)),
+    }?;
+    out.finish()?;
     if let Some(command) = &mut command
         && !command.has_ended()
     {
