@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 pub mod sampling;
 pub mod session;
+mod signals;
 pub mod sites;
 pub mod target;
 pub mod verify;

@@ -12,7 +12,7 @@ use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
 pub(crate) use self::draft::Draft;
 use self::draft::directory;
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, shortage};
 
 /// The kernel's own limit of links that lead to links.
 const MAX_LINKS: usize = 40;
@@ -159,6 +159,11 @@ impl Place {
             ..
         } = self;
         let message = format!("cannot write {what} to {name}");
+        if let Some(hint) = shortage(&error) {
+            return Failure::new(Status::Internal, message)
+                .caused_by(error)
+                .hint(hint);
+        }
         let hint = match error.kind() {
             io::ErrorKind::NotFound => format!("create the directory first, or {instead}"),
             io::ErrorKind::IsADirectory => format!("that is a directory: {instead}"),

@@ -1,5 +1,6 @@
 //! A run: attach, report every interval until the end, report the whole.
 
+use std::fs::File;
 use std::future::pending;
 use std::io;
 use std::ops::ControlFlow;
@@ -9,43 +10,58 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::runtime::Runtime;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
 use crate::bench;
 use crate::budget::{Account, Told};
 use crate::cli::{Bench, Probe, Target};
 use crate::dashboard::{Live, Wish};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, shortage};
 use crate::kernel_log::KernelLog;
 use crate::messages::say;
 use crate::output::{Emitter, Format};
 use crate::own;
 use crate::probe::{CommandOutput, Held, Program};
 use crate::record::Recorder;
-use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
+use crate::report::model::{Cost, Counts, Fate, Mode, Report, TargetInfo};
 use crate::report::ranked::Ranking;
 use crate::report::words;
 use crate::sampling::{Rate, Wanted};
 use crate::session::Session;
+use crate::signals::Signals;
 use crate::watching::{Reading, Watching};
+
+/// File descriptors that waiting for something takes at most.
+const SPARE_FILES: usize = 10;
 
 /// Probes as the command line asks.
 ///
 /// # Errors
 /// The target cannot be probed, or a report cannot be written.
-pub fn run(request: &Probe) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failed_to_wait)?;
-    runtime.block_on(probe(request))
+pub fn run(request: &Probe) -> Result<Status, Failure> {
+    runtime()?.block_on(probe(request))
 }
 
-async fn probe(request: &Probe) -> Result<(), Failure> {
+/// What waits for signals, time and the target.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    // Its signals panic for want of descriptors: as many as it takes have to be free.
+    let spare = (0..SPARE_FILES).map(|_| File::open("/dev/null"));
+    drop(
+        spare
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed_to_wait)?,
+    );
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed_to_wait)
+}
+
+async fn probe(request: &Probe) -> Result<Status, Failure> {
     let mut emitter = Sink::open(request)?;
     let with_dashboard = request.format == Format::Tui;
-    let mut signals = Signals::new(with_dashboard)?;
+    let mut signals = Signals::new()?;
     let written = command_output(request)?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command, written.as_ref())?),
@@ -61,7 +77,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         &request.wanted,
     )?;
     if let Some(Bench::Attach(rounds)) = request.bench {
-        return bench::attach(&session, rounds);
+        return bench::attach(&session, rounds).map(|()| Status::Done);
     }
     let exit = Exit::of(pid)?;
     let mut log = KernelLog::of(session.loaded(), logged(program, request))?;
@@ -84,17 +100,13 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     let mut ticks = interval_at(first, request.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut end = pin!(until(start, request.duration));
-    let mut target_ended = false;
-    loop {
+    let ending = loop {
         tokio::select! {
             // The end before the interval that ends with it: that is the last one then, and not one of no length.
             biased;
-            () = signals.any() => break,
-            () = exit.happens() => {
-                target_ended = true;
-                break;
-            }
-            () = &mut end => break,
+            () = signals.any() => break Ending::Asked,
+            () = exit.happens() => break Ending::Target,
+            () = &mut end => break Ending::Duration,
             _ = ticks.tick() => {}
             () = log.flushed() => {
                 live.messages();
@@ -108,7 +120,7 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
             }
             wish = live.input() => match wish {
                 Wish::GoOn => continue,
-                Wish::End => break,
+                Wish::End => break Ending::Asked,
             },
         }
         let reading = watching.read(&mut session)?;
@@ -118,17 +130,21 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
         let run = live.is_on().then(|| progress.whole(&reading, seconds));
         live.show(&report, run);
         if emitter.interval(&report)? == ControlFlow::Break(()) {
-            break;
+            break Ending::Asked;
         }
-    }
+    };
     let seconds = start.elapsed();
     // Returns when no program runs any more: what is read then is all there is.
     watching.end();
     let reading = watching.read(&mut session)?;
-    progress.target = session.info();
+    let fate = command.as_mut().and_then(Held::fate);
+    progress.target = TargetInfo {
+        ended: fate,
+        ..session.info()
+    };
     log.flush();
     let interval = progress.interval(&reading, seconds);
-    if target_ended && live.is_on() {
+    if ending == Ending::Target && live.is_on() {
         live.show(&interval, Some(progress.whole(&reading, seconds)));
         live.target_ended();
         tokio::select! {
@@ -146,7 +162,27 @@ async fn probe(request: &Probe) -> Result<(), Failure> {
     }
     emitter.finish(&progress.whole(&reading, seconds))?;
     take_leave(command, written);
-    Ok(())
+    Ok(status(fate, ending))
+}
+
+/// Why a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By a signal, a key, or a reader that has seen enough.
+    Asked,
+    /// The target has ended.
+    Target,
+    /// The time is over.
+    Duration,
+}
+
+/// What a run ends with whose report was written. Who asked us to end (Ctrl-C) may have asked the command too: its end is no
+/// failure then.
+pub(crate) fn status(fate: Option<Fate>, ending: Ending) -> Status {
+    match fate {
+        Some(fate) if !fate.is_success() && ending != Ending::Asked => Status::CommandFailed,
+        _ => Status::Done,
+    }
 }
 
 /// Where a command writes while the dashboard has its terminal.
@@ -196,17 +232,27 @@ fn attach(session: &mut Session, request: &Probe) -> Result<Watching, Failure> {
     }
 }
 
-/// Says what is left of a command, and where it wrote.
+/// Says what became of a command, and where it wrote.
 fn take_leave(command: Option<Held>, written: Option<CommandOutput>) {
-    let still_running =
-        command.and_then(|mut command| (!command.has_ended()).then(|| command.pid()));
-    if let Some(pid) = still_running {
-        say(&format!("the command still runs, as process {pid}"));
-    }
-    let note = written.and_then(|mut written| written.note(still_running.is_some()));
+    let still_runs = command.is_some_and(|mut command| say_fate(&mut command).is_none());
+    let note = written.and_then(|mut written| written.note(still_runs));
     if let Some(note) = note {
         say(&note);
     }
+}
+
+/// Says what became of a command, unless it has done well.
+pub(crate) fn say_fate(command: &mut Held) -> Option<Fate> {
+    let fate = command.fate();
+    match fate {
+        None => say(&format!(
+            "the command still runs, as process {}",
+            command.pid()
+        )),
+        Some(fate) if fate.is_success() => {}
+        Some(fate) => say(&format!("the command ended {}", words::ended(fate))),
+    }
+    fate
 }
 
 /// Where reports go.
@@ -419,46 +465,6 @@ pub(crate) async fn until(start: Instant, duration: Option<Duration>) {
     }
 }
 
-/// What ends a run from outside.
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// Ends that would leave a dashboard on the terminal: SIGHUP and SIGQUIT.
-    with_dashboard: Option<(Signal, Signal)>,
-}
-
-impl Signals {
-    pub(crate) fn new(with_dashboard: bool) -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(failed_to_wait);
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            with_dashboard: if with_dashboard {
-                Some((listen(SignalKind::hangup())?, listen(SignalKind::quit())?))
-            } else {
-                None
-            },
-        })
-    }
-
-    pub(crate) async fn any(&mut self) {
-        let more = async {
-            match &mut self.with_dashboard {
-                None => pending().await,
-                Some((hangup, quit)) => tokio::select! {
-                    _ = hangup.recv() => {}
-                    _ = quit.recv() => {}
-                },
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            () = more => {}
-        }
-    }
-}
-
 /// The end of the target.
 pub(crate) struct Exit(AsyncFd<OwnedFd>);
 
@@ -491,7 +497,8 @@ impl Exit {
 }
 
 pub(crate) fn failed_to_wait(error: io::Error) -> Failure {
+    let hint = shortage(&error).unwrap_or("the system is probably out of memory");
     Failure::new(Status::Internal, "cannot wait for signals and the target")
         .caused_by(error)
-        .hint("the system is probably out of file descriptors or memory")
+        .hint(hint)
 }

@@ -354,6 +354,9 @@ impl Session {
             arch: "amd64",
             covered: Vec::new(),
             not_covered: Vec::new(),
+            notes: self.binary.notes(),
+            // Whoever started it knows.
+            ended: None,
         };
         let wanted = |planned: &&PlannedFunction| self.wanted.op(planned.function.op);
         for function in self.planned.iter().filter(wanted) {

@@ -5,28 +5,26 @@ use std::time::Instant;
 use crate::cli::{Target, Verify, VerifyFormat};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
+use crate::output;
 use crate::probe::Held;
+use crate::report::model::TargetInfo;
 use crate::report::verify::{Conclusion, Report};
 use crate::report::{json, text};
-use crate::run::{self, Exit, Signals};
+use crate::run::{self, Ending, Exit};
 use crate::session::Session;
-use crate::{messages, output};
+use crate::signals::Signals;
 
 /// Verifies as the command line asks.
 ///
 /// # Errors
 /// The target cannot be probed, or the report cannot be written.
 pub fn verify(request: &Verify) -> Result<Status, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(run::failed_to_wait)?;
-    runtime.block_on(perform(request))
+    run::runtime()?.block_on(perform(request))
 }
 
 async fn perform(request: &Verify) -> Result<Status, Failure> {
     let mut out = output::place(request.output.as_deref())?;
-    let mut signals = Signals::new(false)?;
+    let mut signals = Signals::new()?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command, None)?),
         Target::Pid(_) => None,
@@ -49,22 +47,27 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
     }
     let end = run::until(start, Some(request.duration));
     tokio::pin!(end);
-    loop {
+    let ending = loop {
         tokio::select! {
-            () = signals.any() => break,
-            () = exit.happens() => break,
-            () = &mut end => break,
+            biased;
+            () = signals.any() => break Ending::Asked,
+            () = exit.happens() => break Ending::Target,
+            () = &mut end => break Ending::Duration,
             () = log.flushed() => {}
         }
-    }
+    };
     let seconds = start.elapsed().as_secs_f64();
     // Returns when no program runs any more: what is read then is all there is.
     drop(attached);
     log.flush();
     let quality = session.read()?.quality;
     let (functions, differences) = session.verdicts()?;
+    let fate = command.as_mut().and_then(Held::fate);
     let report = Report {
-        target: session.info(),
+        target: TargetInfo {
+            ended: fate,
+            ..session.info()
+        },
         seconds,
         functions,
         left_out: session.left_out().to_vec(),
@@ -79,16 +82,11 @@ async fn perform(request: &Verify) -> Result<Status, Failure> {
         VerifyFormat::Json => out.write(|out| json::write_verify(out, &report)),
     }?;
     out.finish()?;
-    if let Some(command) = &mut command
-        && !command.has_ended()
-    {
-        messages::say(&format!(
-            "the command still runs, as process {}",
-            command.pid()
-        ));
+    if let Some(command) = &mut command {
+        run::say_fate(command);
     }
     Ok(match report.conclusion() {
-        Conclusion::Same => Status::Done,
+        Conclusion::Same => run::status(fate, ending),
         Conclusion::Different => Status::Different,
         Conclusion::Nothing => Status::NothingCompared,
     })

@@ -234,7 +234,7 @@ fn a_full_disk_is_an_error_and_leaves_the_report_that_was_there() -> Result<()> 
         return Ok(());
     }
     // The mount is the namespace's, and goes with it.
-    const SCRIPT: &str = r#"
+    let script = r#"
         set -e
         mount -t tmpfs -o size=64k none "$DIRECTORY"
         cd "$DIRECTORY"
@@ -266,7 +266,7 @@ fn a_full_disk_is_an_error_and_leaves_the_report_that_was_there() -> Result<()> 
                 "private",
                 "sh",
                 "-c",
-                SCRIPT,
+                script,
                 "sh",
             ])
             .arg(profiler::binary()?.canonicalize()?)

@@ -11,6 +11,7 @@ mod kept;
 mod load;
 mod mapped;
 mod maps;
+mod not_started;
 mod perf;
 mod prelude;
 mod program;

@@ -34,6 +34,27 @@ pub struct TargetInfo {
     pub covered: Vec<String>,
     /// Map functions whose operations are not counted, each with the reason.
     pub not_covered: Vec<(String, String)>,
+    /// What else has to be known of it to understand the numbers.
+    pub notes: Vec<&'static str>,
+    /// How it ended, if it was started by us and has.
+    pub ended: Option<Fate>,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// By itself, with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Fate {
+    /// Whether it ended as commands do that succeed.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        self == Self::Status(0)
+    }
 }
 
 /// How the numbers came about.

@@ -60,6 +60,8 @@ pub(crate) fn report() -> Report {
                 "runtime.mapassign_fast64ptr".to_owned(),
                 "no instruction at which the hash can be found".to_owned(),
             )],
+            notes: Vec::new(),
+            ended: None,
         },
         filters: Vec::new(),
         ranking: Ranking::default(),
