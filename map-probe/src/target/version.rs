@@ -97,7 +97,7 @@ fn stage(text: &str) -> Stage {
         suffix.split_at(suffix.len() - suffix.trim_start_matches(char::is_alphabetic).len());
     let is_numbered = number.starts_with(|c: char| c.is_ascii_digit());
     match kind {
-        // Go 1.21..1.27 internal/gover/gover.go: says "Kind  string // "", "alpha", "beta", "rc""
+        // Go 1.23..1.27 internal/gover/gover.go: says "Kind  string // "", "alpha", "beta", "rc""
         "alpha" | "beta" | "rc" if is_numbered => Stage::Candidate(major, minor),
         _ => Stage::Unknown,
     }
