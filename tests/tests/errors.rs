@@ -320,6 +320,46 @@ fn a_program_that_is_not_go_is_not_probeable() -> Result<()> {
     Ok(())
 }
 
+/// A program by GCC's front end for Go: a real one where that is installed, else a C program with its section.
+#[test]
+fn a_program_of_gccgo_is_told_from_what_is_not_go() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let built = |compiler: &str, name: &str, source: &str, arguments: &[&str]| -> Result<bool> {
+        let file = directory.path().join(name);
+        fs::write(&file, source)?;
+        let mut command = Command::new(compiler);
+        command
+            .arg("-o")
+            .arg(directory.path().join("program"))
+            .arg(&file)
+            .args(arguments);
+        Ok(command.output().is_ok_and(|output| output.status.success()))
+    };
+    let program = directory.path().join("program");
+    let refused = || -> Result<()> {
+        let ended = profiler::run(&["sites", text(&program)?])?;
+        ensure!(
+            ended.stderr.contains("gccgo") && !ended.stderr.contains("wrapper"),
+            "{}",
+            ended.stderr
+        );
+        refused_as_a_binary(&program)
+    };
+    let section = "__asm__(\".pushsection .go_export,\\\"\\\"\\n.byte 1\\n.popsection\"); \
+                   int main(void) { return 0; }";
+    ensure!(built("cc", "main.c", section, &[])?, "no C compiler");
+    refused().context("crafted")?;
+    let go = "package main\nfunc main() { println(len(map[string]int{\"a\": 1})) }";
+    for compiler in ["gccgo", "gccgo-14", "gccgo-13", "gccgo-12"] {
+        for arguments in [&[][..], &["-static-libgo"], &["-static", "-s"]] {
+            if built(compiler, "main.go", go, arguments)? {
+                refused().with_context(|| format!("{compiler} {arguments:?}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_file_that_is_no_program_is_not_probeable() -> Result<()> {
     let directory = tempfile::tempdir()?;

@@ -371,3 +371,47 @@ fn a_report_that_nobody_reads_is_an_error_and_one_of_which_some_was_read_is_none
     Report::parse(&line)?;
     Ok(())
 }
+
+#[test]
+fn a_program_with_a_sync_map_that_is_no_map_is_told_so() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let programs = [
+        ("tags", Go::V1_27, true),
+        ("tags", Go::V1_24, true),
+        ("tags", Go::V1_24_SYNC_MAP, false),
+        ("tags", Go::V1_23, false),
+        ("tiny", Go::V1_27, false),
+    ];
+    for (name, go, has_trie) in programs {
+        // Of the standard library's packages `fmt` has one, through `reflect`; the other program imports neither.
+        let program = go::fixture(name, go, Variant::Stripped)?;
+        let program = program.to_str().context("a path")?;
+        let run = |format: &str| {
+            let options = ["--max-overhead", "off", "--format", format];
+            let directory = tempfile::tempdir()?;
+            let output = directory.path().join("report");
+            let output = output.to_str().context("a path")?;
+            let command = ["--output", output, "--", program];
+            profiler::run(&[&options[..], &command].concat())?.success()?;
+            Ok::<_, anyhow::Error>(fs::read_to_string(output)?)
+        };
+        let json = Report::parse(&run("json")?)?.json;
+        let notes = json["target"]["notes"].as_array().context("notes")?;
+        let is_told = notes
+            .iter()
+            .any(|note| note.as_str().is_some_and(|note| note.contains("sync.Map")));
+        ensure!(
+            is_told == has_trie,
+            "{name} by {}: {notes:?}",
+            go.runtime_version()
+        );
+        let text = run("text")?;
+        ensure!(
+            text.contains("sync.Map is a hash trie") == has_trie,
+            "{text}"
+        );
+    }
+    Ok(())
+}

@@ -31,6 +31,9 @@ const MAX_TYPES: usize = 128 << 20;
 /// In every program that has the runtime in it.
 // Go 1.18..1.27 runtime/malloc.go: func mallocgc(uintptr, *_type, bool)
 const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
+/// What GCC's and LLVM's front ends for Go leave in every program: the exported names. `strip` leaves it, too
+/// (GCC 12: `gcc/go/go-backend.c`).
+const GCCGO_SECTION: &str = ".go_export";
 /// In every program with a `sync.Map` that is no map; other hash tries have other types in brackets.
 // Go 1.25..1.27 sync/map.go: says "m isync.HashTrieMap[any, any]"
 // Go 1.24 sync/hashtriemap.go: says "m isync.HashTrieMap[any, any]"
@@ -300,6 +303,8 @@ fn no_build_info(image: &Image) -> TargetError {
         TargetError::Packed { path }
     } else if Header::find(image, Some).is_some() {
         TargetError::NoBuildInfo { path }
+    } else if image.has_section(GCCGO_SECTION) {
+        TargetError::Gccgo { path }
     } else {
         TargetError::NotGo { path }
     }

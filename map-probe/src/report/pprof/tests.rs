@@ -279,7 +279,10 @@ proptest! {
         for text in &profile.string_table {
             prop_assert!(!text.contains(char::is_control), "{text:?}");
         }
-        let quoted = |index: i64| profile.string_table[index as usize].contains(['"', '\\']);
+        let quoted = |index: i64| {
+            let index = usize::try_from(index).expect("an index");
+            profile.string_table[index].contains(['"', '\\'])
+        };
         let labels = profile.sample.iter().flat_map(|sample| &sample.label);
         for label in labels {
             prop_assert!(!quoted(label.str) && !quoted(label.key));
