@@ -9,6 +9,7 @@ mod verify;
 mod who;
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub enum Request {
     Verify(Verify),
     /// Print shell completions or the man page.
     Generate(Generate),
-    /// `--help` or `--version`: [`clap::Error::print`] it, and be done.
+    /// `--help` or `--version`: [`explain`] it, and be done.
     Explain(clap::Error),
 }
 
@@ -219,7 +220,10 @@ struct Options {
     #[arg(long, value_enum, default_value_t = ReportFormat::Auto)]
     format: ReportFormat,
 
-    /// Write the report to this file instead of standard output
+    /// Write the report to this file instead of standard output: it appears whole, at the end
+    ///
+    /// What was there before stays as it was until then, and for good if the run fails. To follow a run interval by
+    /// interval, read standard output. Devices and pipes are written to at once.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -272,6 +276,21 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
         Some(Sub::Man) => Ok(Request::Generate(Generate::Man)),
         None => line.options.probe().map(Box::new).map(Request::Probe),
     }
+}
+
+/// Prints `--help` or `--version`.
+///
+/// # Errors
+/// When it cannot be written to standard output.
+pub fn explain(text: &clap::Error) -> Result<(), Failure> {
+    let text = text.render();
+    output::print("the help", |out| {
+        if io::stdout().is_terminal() && output::colour() {
+            write!(out, "{}", text.ansi())
+        } else {
+            write!(out, "{text}")
+        }
+    })
 }
 
 impl Options {

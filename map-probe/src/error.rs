@@ -27,6 +27,8 @@ pub enum Status {
     Different = 6,
     /// `verify`: nothing was compared.
     NothingCompared = 7,
+    /// The report is complete, and the command ended by a signal or with a status other than 0.
+    CommandFailed = 8,
 }
 
 impl From<Status> for ExitCode {
@@ -116,6 +118,21 @@ impl Failure {
         }
         Ok(())
     }
+}
+
+/// What to do about an error that says that the system, or we, have no more of something.
+pub(crate) fn shortage(error: &io::Error) -> Option<&'static str> {
+    Some(match error.raw_os_error()? {
+        libc::EAGAIN => {
+            "there are too many processes: raise the limit of this user (ulimit -u) or of the control group (pids.max), or end some"
+        }
+        libc::EMFILE => {
+            "map-probe may open no more files: raise its limit of file descriptors (ulimit -n)"
+        }
+        libc::ENFILE => "the system has no more file descriptors: raise fs.file-max",
+        libc::ENOMEM => "the system is out of memory, or the control group is (memory.max)",
+        _ => return None,
+    })
 }
 
 /// Paths and versions come from the target: nothing in them may steer the terminal.

@@ -1,6 +1,5 @@
 //! The programs that a process runs while it is watched, one after the other: each is read, planned and probed anew.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -68,6 +67,16 @@ pub(crate) enum Happened {
     Noted,
     /// It ended, or runs another program.
     Changed,
+}
+
+/// What became of a process that changed.
+pub(crate) enum Followed {
+    /// Its new program is probed.
+    Probed,
+    /// It has ended.
+    Ended,
+    /// Its new program cannot be probed.
+    NotProbeable,
 }
 
 impl<'a> Lives<'a> {
@@ -187,11 +196,11 @@ impl<'a> Lives<'a> {
         }
     }
 
-    /// Goes on with the program that the process runs now; breaks if it has ended, or its program cannot be probed.
+    /// Goes on with the program that the process runs now.
     ///
     /// # Errors
     /// What was counted cannot be read.
-    pub(crate) fn follow(&mut self) -> Result<ControlFlow<()>, Failure> {
+    pub(crate) fn follow(&mut self) -> Result<Followed, Failure> {
         let Watch { pid, .. } = self.watch;
         let ended = self.seconds();
         self.now.watching.end();
@@ -214,9 +223,9 @@ impl<'a> Lives<'a> {
                 if self.is_attached_at_once() {
                     self.attached();
                 }
-                Ok(ControlFlow::Continue(()))
+                Ok(Followed::Probed)
             }
-            Err(failure) if failure.status() == Status::NoProcess => Ok(ControlFlow::Break(())),
+            Err(failure) if failure.status() == Status::NoProcess => Ok(Followed::Ended),
             Err(failure) => {
                 say(&format!(
                     "the run ends, as process {pid} runs another program now: {failure}"
@@ -232,7 +241,7 @@ impl<'a> Lives<'a> {
                     until_seconds: ended,
                     reason: Some(failure.to_string()),
                 });
-                Ok(ControlFlow::Break(()))
+                Ok(Followed::NotProbeable)
             }
         }
     }

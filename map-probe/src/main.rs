@@ -19,13 +19,11 @@ fn main() -> ExitCode {
 
 fn perform() -> Result<Status, Failure> {
     match cli::parse(std::env::args_os())? {
-        Request::Probe(request) => map_probe::run::run(&request)?,
+        Request::Probe(request) => return map_probe::run::run(&request),
         Request::Verify(request) => return map_probe::verify::verify(&request),
-        Request::Sites(request) => map_probe::sites::sites(&request, io::stdout())?,
-        Request::Generate(what) => cli::generate(&what, &mut io::stdout())?,
-        Request::Explain(text) => {
-            let _ = text.print();
-        }
+        Request::Sites(request) => map_probe::sites::sites(&request)?,
+        Request::Generate(what) => cli::generate(&what)?,
+        Request::Explain(text) => cli::explain(&text)?,
     }
     Ok(Status::Done)
 }

@@ -1,12 +1,12 @@
 //! Where reports go: standard output or a file, in one of the formats.
 
 use std::env;
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::error::{Failure, Status};
+use crate::error::Failure;
+use crate::place::Place;
 use crate::report::model::Report;
 use crate::report::{csv, hlog, json, pprof, text};
 
@@ -33,13 +33,9 @@ pub enum Format {
 pub struct Emitter {
     format: Format,
     style: text::Style,
-    out: Box<dyn Write>,
-    /// What `out` is, for messages.
-    name: String,
+    out: Place,
     /// Whether what goes before all reports has been written.
     begun: bool,
-    /// Nobody reads any more.
-    gone: bool,
     /// The file of a run with a dashboard.
     beside: Option<Box<Self>>,
 }
@@ -48,7 +44,7 @@ impl Emitter {
     /// Opens where the reports go: `file`, or standard output. Done before anything else, so that a bad path costs no run.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When that cannot be written to.
     pub fn open(format: Format, file: Option<&Path>) -> Result<Self, Failure> {
         let unicode = unicode();
         if format == Format::Tui && file.is_some() {
@@ -56,32 +52,23 @@ impl Emitter {
             screen.beside = Some(Box::new(Self::open(Format::Json, file)?));
             return Ok(screen);
         }
-        let Some(path) = file else {
-            let style = style_of_stdout(unicode);
-            return Ok(Self::new(
-                format,
-                style,
-                Box::new(io::stdout()),
-                "standard output",
-            ));
+        let (style, mut out) = match file {
+            Some(_) => (text::Style::plain(unicode), place(file)?),
+            None => (style_of_stdout(unicode), place(None)?),
         };
-        let (file, name) = create(path)?;
-        Ok(Self::new(
-            format,
-            text::Style::plain(unicode),
-            Box::new(file),
-            &name,
-        ))
+        if format == Format::Tui {
+            // The dashboard.
+            out.was_seen();
+        }
+        Ok(Self::new(format, style, out))
     }
 
-    fn new(format: Format, style: text::Style, out: Box<dyn Write>, name: &str) -> Self {
+    fn new(format: Format, style: text::Style, out: Place) -> Self {
         Self {
             format,
             style,
-            out: Box::new(BufWriter::new(out)),
-            name: name.to_owned(),
+            out,
             begun: false,
-            gone: false,
             beside: None,
         }
     }
@@ -105,10 +92,10 @@ impl Emitter {
         }
     }
 
-    /// Writes the report of the whole run. A reader that is gone misses nothing it wanted.
+    /// Writes the report of the whole run, and puts a file in its place. A reader that has left misses nothing it wanted.
     ///
     /// # Errors
-    /// When it cannot be written for any other reason, such as a full disk.
+    /// When it cannot be written for any other reason, such as a full disk, or when nobody has read any of it.
     pub fn finish(&mut self, report: &Report) -> Result<(), Failure> {
         if let Some(beside) = &mut self.beside {
             beside.finish(report)?;
@@ -118,7 +105,8 @@ impl Emitter {
             self.style = style_of_stdout(self.style.unicode);
         }
         self.begin(report)?;
-        let written = match self.format {
+        // Whether the reader is gone, the end says.
+        let _ = match self.format {
             Format::Text | Format::Tui => {
                 self.write(|out, style| out.write_all(text::whole_run(report, style).as_bytes()))
             }
@@ -127,8 +115,8 @@ impl Emitter {
             Format::Csv => self.write(|out, _| csv::write_rows(out, report)),
             Format::Hlog => self.write(|out, _| hlog::write_end(out, report)),
             Format::Pprof => self.write(|out, _| pprof::write(out, report)),
-        };
-        written.map(|_| ())
+        }?;
+        self.out.finish()
     }
 
     /// Writes what goes before all reports, once.
@@ -150,56 +138,27 @@ impl Emitter {
         &mut self,
         write: impl FnOnce(&mut dyn Write, text::Style) -> io::Result<()>,
     ) -> Result<ControlFlow<()>, Failure> {
-        if self.gone {
-            return Ok(ControlFlow::Break(()));
-        }
-        let written = write(&mut self.out, self.style).and_then(|()| self.out.flush());
-        match written {
-            Ok(()) => Ok(ControlFlow::Continue(())),
-            Err(error) if self.is_gone(&error) => {
-                self.gone = true;
-                // What is still buffered must not be tried again when this is dropped.
-                self.out = Box::new(io::sink());
-                Ok(ControlFlow::Break(()))
-            }
-            Err(error) => Err(Failure::new(
-                Status::Internal,
-                format!("cannot write the report to {}", self.name),
-            )
-            .caused_by(error)
-            .hint("make room there, or give another file with --output")),
-        }
+        let style = self.style;
+        self.out.write(|out| write(out, style))
     }
 }
 
-impl Emitter {
-    /// Whether an error says that nobody reads any more: a pipe's reader has ended, or the dashboard's terminal was closed.
-    fn is_gone(&self, error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::BrokenPipe
-            || (self.format == Format::Tui && error.raw_os_error() == Some(libc::EIO))
+/// Where a report goes: the file of `--output`, or standard output.
+pub(crate) fn place(file: Option<&Path>) -> Result<Place, Failure> {
+    match file {
+        Some(path) => Place::file(path, "the report", "--output"),
+        None => Place::standard_output("the report"),
     }
 }
 
-/// Opens a report's file; it, and what messages call it.
-pub(crate) fn create(path: &Path) -> Result<(File, String), Failure> {
-    let name = format!("'{}'", path.display());
-    let file = File::create(path).map_err(|error| {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => {
-                "create the directory first, or give another file with --output"
-            }
-            io::ErrorKind::IsADirectory => {
-                "give the name of a file, not of a directory, with --output"
-            }
-            _ => {
-                "give a file that you may write with --output, or leave it out for standard output"
-            }
-        };
-        Failure::new(Status::Usage, format!("cannot write the report to {name}"))
-            .caused_by(error)
-            .hint(hint)
-    })?;
-    Ok((file, name))
+/// Prints what goes to standard output and nowhere else.
+pub(crate) fn print(
+    what: &'static str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = Place::only_standard_output(what)?;
+    let _ = out.write(write)?;
+    out.finish()
 }
 
 /// Wider lines are harder to read.
@@ -269,13 +228,9 @@ mod tests {
             let next = emitter.interval(&interval).expect("written");
             assert_eq!(next, ControlFlow::Continue(()));
         }
-        // Whoever reads along sees each interval as it ends.
-        let so_far = fs::read_to_string(&path).expect("the report");
-        assert_eq!(so_far.is_empty(), format == Format::Json);
+        assert!(!path.exists(), "the file is there before it is whole");
         emitter.finish(&sample::report()).expect("written");
-        let all = fs::read_to_string(&path).expect("the report");
-        assert!(all.starts_with(&so_far));
-        all
+        fs::read_to_string(&path).expect("the report")
     }
 
     #[test]
@@ -305,67 +260,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_wrong_usage() {
+    fn a_run_that_fails_leaves_the_report_of_the_last_one() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let paths = [
-            directory.path().join("missing/report"),
-            directory.path().to_owned(),
-        ];
-        for path in paths {
-            let Err(failure) = Emitter::open(Format::Text, Some(&path)) else {
-                panic!("{} was opened", path.display());
-            };
-            assert_eq!(failure.status(), Status::Usage);
-            let mut story = Vec::new();
-            failure
-                .explain(&mut story)
-                .expect("memory can be written to");
-            let story = String::from_utf8(story).expect("UTF-8");
-            assert!(story.contains(&path.display().to_string()), "{story}");
-            assert!(
-                story.contains("caused by: ") && story.contains("\nhint: "),
-                "{story}"
-            );
+        let path = directory.path().join("report");
+        fs::write(&path, "yesterday's").expect("written");
+        for format in [Format::Json, Format::Csv, Format::Hlog, Format::Text] {
+            let mut emitter = Emitter::open(format, Some(&path)).expect("it can be written");
+            let _ = emitter.interval(&sample::report()).expect("written");
+            drop(emitter);
+            assert_eq!(fs::read(&path).expect("a file"), b"yesterday's");
         }
-    }
-
-    struct Broken(io::ErrorKind);
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_reader_that_is_gone_ends_the_run_quietly() {
-        let pipe = Box::new(Broken(io::ErrorKind::BrokenPipe));
-        let mut emitter = Emitter::new(Format::Text, text::Style::plain(true), pipe, "a pipe");
-        let report = sample::report();
-        assert_eq!(
-            emitter.interval(&report).expect("quiet"),
-            ControlFlow::Break(())
-        );
-        assert_eq!(
-            emitter.interval(&report).expect("quiet"),
-            ControlFlow::Break(())
-        );
-        emitter.finish(&report).expect("quiet");
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error() {
-        let disk = Box::new(Broken(io::ErrorKind::StorageFull));
-        let mut emitter = Emitter::new(Format::Ndjson, text::Style::plain(true), disk, "'f'");
-        let failure = emitter
-            .interval(&sample::report())
-            .expect_err("nothing was written");
-        assert_eq!(failure.status(), Status::Internal);
-        assert_eq!(failure.to_string(), "cannot write the report to 'f'");
     }
 
     #[test]

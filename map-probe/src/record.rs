@@ -1,16 +1,14 @@
 //! `map-probe record`: one profile at the end, and how far it is meanwhile.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tempfile::NamedTempFile;
 
-use crate::error::{Failure, Status};
+use crate::error::Failure;
+use crate::messages::say;
+use crate::place::Place;
 use crate::report::model::{Mode, Report};
 use crate::report::{json, pprof};
 
@@ -19,8 +17,8 @@ const REDRAW: Duration = Duration::from_millis(250);
 
 /// Writes a profile, and the same run as JSON if asked to.
 pub struct Recorder {
-    profile: Place,
-    json: Option<Place>,
+    profile: (Place, PathBuf),
+    json: Option<(Place, PathBuf)>,
     duration: Option<Duration>,
     /// On a terminal, once the probes are in place.
     bar: ProgressBar,
@@ -38,9 +36,9 @@ impl Recorder {
         duration: Option<Duration>,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            profile: Place::open(profile, "the profile", "--output")?,
+            profile: open(profile, "the profile", "--output")?,
             json: json
-                .map(|path| Place::open(path, "the report", "--json"))
+                .map(|path| open(path, "the report", "--json"))
                 .transpose()?,
             duration,
             bar: ProgressBar::hidden(),
@@ -88,10 +86,16 @@ impl Recorder {
     /// When that is not possible. What was at its place before is still there then.
     pub fn finish(&mut self, report: &Report) -> Result<(), Failure> {
         self.bar.finish_and_clear();
-        self.profile.write(|out| pprof::write(out, report))?;
-        if let Some(json) = &self.json {
-            json.write(|out| json::write_document(out, report))?;
+        let (profile, path) = &mut self.profile;
+        let _ = profile.write(|out| pprof::write(out, report))?;
+        let mut places = path.display().to_string();
+        if let Some((json, path)) = &mut self.json {
+            let _ = json.write(|out| json::write_document(out, report))?;
+            // Both are whole before either is there.
+            json.finish()?;
+            places = format!("{places} and {}", path.display());
         }
+        profile.finish()?;
         let rows = &report.counts.operations;
         let what = match &report.counts.samples {
             None => format!(
@@ -105,116 +109,25 @@ impl Recorder {
                 samples.total
             ),
         };
-        let mut line = format!("recorded {what}, to {}", self.profile.path.display());
-        if let Some(json) = &self.json {
-            line.push_str(" and ");
-            line.push_str(&json.path.display().to_string());
-        }
-        // Nobody listens: nothing to be done about it.
-        let _ = writeln!(io::stderr(), "{line}");
+        say(&format!("recorded {what}, to {places}"));
         Ok(())
     }
 }
 
-/// Where a file is to be: written beside it first, so that it is there whole or not at all.
-struct Place {
-    path: PathBuf,
-    /// What it is, for messages.
+/// A file, and its path for people.
+fn open(
+    path: &Path,
     what: &'static str,
-    /// The option that named it.
     option: &'static str,
-}
-
-impl Place {
-    fn open(path: &Path, what: &'static str, option: &'static str) -> Result<Self, Failure> {
-        let place = Self {
-            path: path.to_owned(),
-            what,
-            option,
-        };
-        if path.is_dir() {
-            let error = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(place.failure(Status::Usage, error));
-        }
-        if !place.is_special() {
-            // Made and taken away again: the same as at the end, but for the name.
-            place
-                .beside()
-                .map_err(|error| place.failure(Status::Usage, error))?;
-        }
-        Ok(place)
-    }
-
-    /// A device or pipe, such as `/dev/stdout`: there is nothing to put in its place.
-    fn is_special(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file())
-    }
-
-    /// A new file in the same directory as the one that a link leads to.
-    fn beside(&self) -> io::Result<(NamedTempFile, PathBuf)> {
-        let path = self.path.canonicalize().unwrap_or(self.path.clone());
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let file = tempfile::Builder::new()
-            .prefix(".map-probe-")
-            // As any other new file; the umask takes away from it.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory)?;
-        Ok((file, path))
-    }
-
-    fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-        let written = if self.is_special() {
-            File::create(&self.path).and_then(|file| filled(file, write))
-        } else {
-            self.beside().and_then(|(mut file, path)| {
-                filled(&mut file, write)?;
-                file.persist(path).map_err(|error| error.error)?;
-                Ok(())
-            })
-        };
-        match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(self.failure(Status::Internal, error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn failure(&self, status: Status, error: io::Error) -> Failure {
-        let Self { path, what, option } = self;
-        let message = format!("cannot write {what} to '{}'", path.display());
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => {
-                format!("create the directory first, or give another file with {option}")
-            }
-            io::ErrorKind::IsADirectory => {
-                format!("give the name of a file, not of a directory, with {option}")
-            }
-            io::ErrorKind::StorageFull => {
-                format!("make room there, or give another file with {option}")
-            }
-            _ => format!("give a file in a directory that you may write to with {option}"),
-        };
-        Failure::new(status, message).caused_by(error).hint(hint)
-    }
-}
-
-fn filled<W: Write>(
-    out: W,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut out = BufWriter::new(out);
-    write(&mut out)?;
-    out.flush()
+) -> Result<(Place, PathBuf), Failure> {
+    Ok((Place::file(path, what, option)?, path.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::sample;
+    use std::fs;
 
     fn entries(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).expect("a directory");
@@ -245,61 +158,6 @@ mod tests {
         let json: serde_json::Value =
             serde_json::from_slice(&fs::read(&json).expect("a file")).expect("JSON");
         assert_eq!(json["final"], true);
-    }
-
-    #[test]
-    fn a_write_that_fails_leaves_what_was_there() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("maps.pb.gz");
-        fs::write(&path, "before").expect("written");
-        let place = Place::open(&path, "the profile", "--output").expect("it can be written");
-        let failure = place
-            .write(|out| {
-                out.write_all(b"half of it")?;
-                Err(io::ErrorKind::StorageFull.into())
-            })
-            .expect_err("the disk is full");
-        assert_eq!(failure.status(), Status::Internal);
-        assert_eq!(fs::read(&path).expect("a file"), b"before");
-        assert_eq!(entries(directory.path()), ["maps.pb.gz"]);
-    }
-
-    #[test]
-    fn links_and_devices_stay_what_they_are() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let (link, file) = (directory.path().join("link"), directory.path().join("file"));
-        fs::write(&file, "before").expect("written");
-        std::os::unix::fs::symlink(&file, &link).expect("linked");
-        for path in [&link, Path::new("/dev/null")] {
-            Place::open(path, "the profile", "--output")
-                .and_then(|place| place.write(|out| out.write_all(b"after")))
-                .expect("written");
-        }
-        assert!(link.is_symlink());
-        assert_eq!(fs::read(&file).expect("a file"), b"after");
-        assert!(!fs::metadata("/dev/null").expect("there").is_file());
-    }
-
-    #[test]
-    fn a_place_that_cannot_be_written_is_wrong_usage() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        for path in [
-            directory.path().join("missing/maps.pb.gz"),
-            directory.path().to_owned(),
-        ] {
-            let failure = Recorder::open(&path, None, None).err().expect("refused");
-            assert_eq!(failure.status(), Status::Usage);
-            let mut story = Vec::new();
-            failure
-                .explain(&mut story)
-                .expect("memory can be written to");
-            let story = String::from_utf8(story).expect("UTF-8");
-            assert!(
-                story.contains("caused by: ") && story.contains("with --output"),
-                "{story}"
-            );
-        }
-        assert_eq!(entries(directory.path()), [""; 0]);
     }
 
     #[test]

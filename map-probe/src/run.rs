@@ -1,5 +1,6 @@
 //! A run: attach, report every interval until the end, report the whole.
 
+use std::fs::File;
 use std::future::pending;
 use std::io;
 use std::ops::ControlFlow;
@@ -10,49 +11,64 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::runtime::Runtime;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
 use crate::bench;
 use crate::budget::{Account, Told};
 use crate::cli::{Bench, Probe, Target};
 use crate::dashboard::{Live, Wish};
-use crate::error::{Failure, Status};
-use crate::lives::{Happened, Lives, Watch};
+use crate::error::{Failure, Status, shortage};
+use crate::lives::{Followed, Happened, Lives, Watch};
 use crate::messages::say;
 use crate::output::{Emitter, Format};
 use crate::own;
 use crate::probe::guard::ended as guard_ended;
 use crate::probe::{CommandOutput, Guard, Held, Program};
 use crate::record::Recorder;
-use crate::report::model::{Cost, Counts, Mode, Report, TargetInfo};
+use crate::report::model::{Cost, Counts, Fate, Mode, Report, TargetInfo};
 use crate::report::ranked::Ranking;
 use crate::report::words;
 use crate::sampling::{Rate, Wanted};
 use crate::session::Session;
+use crate::signals::Signals;
 use crate::watching::{Reading, Watching};
+
+/// File descriptors that waiting for something takes at most.
+const SPARE_FILES: usize = 10;
 
 /// Probes as the command line asks.
 ///
 /// # Errors
 /// The target cannot be probed, or a report cannot be written.
-pub fn run(request: &Probe) -> Result<(), Failure> {
+pub fn run(request: &Probe) -> Result<Status, Failure> {
     // Before there are threads.
     let guard = match request.sampling {
         None => Some(Guard::start()?),
         Some(_) => None,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failed_to_wait)?;
-    runtime.block_on(probe(request, guard.as_ref()))
+    runtime()?.block_on(probe(request, guard.as_ref()))
 }
 
-async fn probe(request: &Probe, guard: Option<&Arc<Guard>>) -> Result<(), Failure> {
+/// What waits for signals, time and the target.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    // Its signals panic for want of descriptors: as many as it takes have to be free.
+    let spare = (0..SPARE_FILES).map(|_| File::open("/dev/null"));
+    drop(
+        spare
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed_to_wait)?,
+    );
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed_to_wait)
+}
+
+async fn probe(request: &Probe, guard: Option<&Arc<Guard>>) -> Result<Status, Failure> {
     let mut emitter = Sink::open(request)?;
     let with_dashboard = request.format == Format::Tui;
-    let signals = Signals::new(with_dashboard)?;
+    let signals = Signals::new()?;
     let written = command_output(request)?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command, written.as_ref())?),
@@ -60,7 +76,7 @@ async fn probe(request: &Probe, guard: Option<&Arc<Guard>>) -> Result<(), Failur
     };
     let pid = pid(&request.target, command.as_ref());
     if let (Some(Bench::Attach(rounds)), Some(guard)) = (&request.bench, guard) {
-        return bench::attach(pid, request, guard, *rounds);
+        return bench::attach(pid, request, guard, *rounds).map(|()| Status::Done);
     }
     let exit = Exit::of(pid)?;
     let guarded = guard.map(|guard| Exit::of(guard.pid())).transpose()?;
@@ -91,14 +107,11 @@ async fn probe(request: &Probe, guard: Option<&Arc<Guard>>) -> Result<(), Failur
         progress,
         emitter,
         live,
+        command,
     };
     let mut end = pin!(until(run.lives.start(), request.duration));
     let why = run.watch(request.interval, &mut end).await?;
-    let is_command = command.is_some();
-    let finished = run.finish(why, request.format, &mut end, is_command);
-    Box::pin(finished)
-        .await
-        .inspect(|()| take_leave(command, written))
+    Box::pin(run.finish(why, request.format, &mut end, written)).await
 }
 
 /// A run under way.
@@ -108,6 +121,7 @@ struct Run<'a> {
     progress: Progress,
     emitter: Sink,
     live: Live,
+    command: Option<Held>,
 }
 
 /// What ends it from outside.
@@ -119,11 +133,22 @@ struct Ends {
 
 /// Why it ends.
 enum Why {
-    /// It was asked to, or nobody reads any more.
-    Asked,
-    TargetEnded,
+    Ended(Ending),
     /// What was counted until then is reported.
     Trouble(Failure),
+}
+
+/// Why a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By a signal, a key, or a reader that has seen enough.
+    Asked,
+    /// The target has ended.
+    Target,
+    /// The target runs another program, which cannot be probed.
+    OtherProgram,
+    /// The time is over.
+    Duration,
 }
 
 impl Run<'_> {
@@ -141,7 +166,7 @@ impl Run<'_> {
                 // The end before the interval that ends with it: that is the last one then, and not one of no length.
                 biased;
                 why = self.ends.any() => return Ok(why),
-                () = &mut *end => return Ok(Why::Asked),
+                () = &mut *end => return Ok(Why::Ended(Ending::Duration)),
                 happened = self.lives.happens() => match happened {
                     Ok(Happened::Attached) => {
                         announce(&self.lives.info(), self.lives.rate());
@@ -153,8 +178,12 @@ impl Run<'_> {
                         continue;
                     }
                     Ok(Happened::Changed) => {
-                        if self.lives.follow()?.is_break() {
-                            return Ok(Why::TargetEnded);
+                        match self.lives.follow()? {
+                            Followed::Probed => {}
+                            Followed::Ended => return Ok(Why::Ended(Ending::Target)),
+                            Followed::NotProbeable => {
+                                return Ok(Why::Ended(Ending::OtherProgram));
+                            }
                         }
                         if self.lives.is_attached_at_once() {
                             announce(&self.lives.info(), self.lives.rate());
@@ -166,7 +195,7 @@ impl Run<'_> {
                 _ = ticks.tick() => {}
                 wish = self.live.input() => match wish {
                     Wish::GoOn => continue,
-                    Wish::End => return Ok(Why::Asked),
+                    Wish::End => return Ok(Why::Ended(Ending::Asked)),
                 },
             }
             let reading = self.lives.read()?;
@@ -177,7 +206,7 @@ impl Run<'_> {
             let run = run.then(|| self.progress.whole(&reading, seconds));
             self.live.show(&report, run);
             if self.emitter.interval(&report)? == ControlFlow::Break(()) {
-                return Ok(Why::Asked);
+                return Ok(Why::Ended(Ending::Asked));
             }
             if let Err(failure) = self.lives.check() {
                 return Ok(Why::Trouble(failure));
@@ -191,28 +220,29 @@ impl Run<'_> {
         why: Why,
         format: Format,
         end: &mut Pin<&mut impl Future<Output = ()>>,
-        is_command: bool,
-    ) -> Result<(), Failure> {
+        written: Option<CommandOutput>,
+    ) -> Result<Status, Failure> {
         let seconds = self.lives.start().elapsed();
         // Returns when no program runs any more: what is read then is all there is.
         self.lives.end();
-        let target_ended = matches!(why, Why::TargetEnded);
-        let trouble = match why {
-            Why::Trouble(failure) => Some(failure),
-            Why::TargetEnded if !self.lives.were_attached() => {
-                Some(ended_too_early(self.lives.pid(), is_command))
+        let were_attached = self.lives.were_attached();
+        let (ending, trouble) = match why {
+            Why::Trouble(failure) if !were_attached => return Err(failure),
+            Why::Trouble(failure) => (Ending::Asked, Some(failure)),
+            Why::Ended(Ending::Target) if !were_attached => {
+                return Err(ended_too_early(self.lives.pid(), self.command.is_some()));
             }
-            Why::TargetEnded | Why::Asked => None,
-        };
-        let trouble = match trouble {
-            Some(failure) if !self.lives.were_attached() => return Err(failure),
-            trouble => trouble,
+            Why::Ended(ending) => (ending, None),
         };
         let reading = self.lives.read()?;
-        self.progress.target = self.lives.info();
+        let fate = self.command.as_mut().and_then(Held::fate);
+        self.progress.target = TargetInfo {
+            ended: fate,
+            ..self.lives.info()
+        };
         self.lives.flush();
         let interval = self.progress.interval(&reading, seconds);
-        if target_ended && self.live.is_on() {
+        if ending == Ending::Target && self.live.is_on() {
             let whole = self.progress.whole(&reading, seconds);
             self.live.show(&interval, Some(whole));
             self.live.target_ended();
@@ -231,7 +261,11 @@ impl Run<'_> {
         }
         self.emitter
             .finish(&self.progress.whole(&reading, seconds))?;
-        trouble.map_or(Ok(()), Err)
+        take_leave(self.command, written);
+        match trouble {
+            Some(failure) => Err(failure),
+            None => Ok(status(fate, ending)),
+        }
     }
 }
 
@@ -246,8 +280,8 @@ impl Ends {
         };
         tokio::select! {
             biased;
-            () = self.signals.any() => Why::Asked,
-            () = self.target.happens() => Why::TargetEnded,
+            () = self.signals.any() => Why::Ended(Ending::Asked),
+            () = self.target.happens() => Why::Ended(Ending::Target),
             () = guard => Why::Trouble(guard_ended()),
         }
     }
@@ -265,6 +299,15 @@ fn ended_too_early(pid: u32, is_command: bool) -> Failure {
         format!("{what} before its probes were attached"),
     )
     .hint("trace all of its operations instead: --max-overhead off -- COMMAND")
+}
+
+/// What a run ends with whose report was written. Who asked us to end (Ctrl-C) may have asked the command too: its end is no
+/// failure then.
+pub(crate) fn status(fate: Option<Fate>, ending: Ending) -> Status {
+    match fate {
+        Some(fate) if !fate.is_success() && ending != Ending::Asked => Status::CommandFailed,
+        _ => Status::Done,
+    }
 }
 
 /// Where a command writes while the dashboard has its terminal.
@@ -323,17 +366,27 @@ pub(crate) fn attach(
     }
 }
 
-/// Says what is left of a command, and where it wrote.
+/// Says what became of a command, and where it wrote.
 fn take_leave(command: Option<Held>, written: Option<CommandOutput>) {
-    let still_running =
-        command.and_then(|mut command| (!command.has_ended()).then(|| command.pid()));
-    if let Some(pid) = still_running {
-        say(&format!("the command still runs, as process {pid}"));
-    }
-    let note = written.and_then(|mut written| written.note(still_running.is_some()));
+    let still_runs = command.is_some_and(|mut command| say_fate(&mut command).is_none());
+    let note = written.and_then(|mut written| written.note(still_runs));
     if let Some(note) = note {
         say(&note);
     }
+}
+
+/// Says what became of a command, unless it has done well.
+pub(crate) fn say_fate(command: &mut Held) -> Option<Fate> {
+    let fate = command.fate();
+    match fate {
+        None => say(&format!(
+            "the command still runs, as process {}",
+            command.pid()
+        )),
+        Some(fate) if fate.is_success() => {}
+        Some(fate) => say(&format!("the command ended {}", words::ended(fate))),
+    }
+    fate
 }
 
 /// Where reports go.
@@ -550,46 +603,6 @@ pub(crate) async fn until(start: Instant, duration: Option<Duration>) {
     }
 }
 
-/// What ends a run from outside.
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    /// Ends that would leave a dashboard on the terminal: SIGHUP and SIGQUIT.
-    with_dashboard: Option<(Signal, Signal)>,
-}
-
-impl Signals {
-    pub(crate) fn new(with_dashboard: bool) -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(failed_to_wait);
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            with_dashboard: if with_dashboard {
-                Some((listen(SignalKind::hangup())?, listen(SignalKind::quit())?))
-            } else {
-                None
-            },
-        })
-    }
-
-    pub(crate) async fn any(&mut self) {
-        let more = async {
-            match &mut self.with_dashboard {
-                None => pending().await,
-                Some((hangup, quit)) => tokio::select! {
-                    _ = hangup.recv() => {}
-                    _ = quit.recv() => {}
-                },
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            () = more => {}
-        }
-    }
-}
-
 /// The end of the target.
 pub(crate) struct Exit(AsyncFd<OwnedFd>);
 
@@ -622,7 +635,8 @@ impl Exit {
 }
 
 pub(crate) fn failed_to_wait(error: io::Error) -> Failure {
+    let hint = shortage(&error).unwrap_or("the system is probably out of memory");
     Failure::new(Status::Internal, "cannot wait for signals and the target")
         .caused_by(error)
-        .hint("the system is probably out of file descriptors or memory")
+        .hint(hint)
 }

@@ -408,6 +408,9 @@ impl Session {
             covered: Vec::new(),
             not_covered: Vec::new(),
             lives: Vec::new(),
+            notes: self.binary.notes(),
+            // Whoever started it knows.
+            ended: None,
         };
         let wanted = |planned: &&PlannedFunction| self.wanted.op(planned.function.op);
         for function in self.planned.iter().filter(wanted) {

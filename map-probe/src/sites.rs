@@ -1,10 +1,10 @@
 //! `map-probe sites BINARY`: what would be probed, without touching a process.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
 
 use crate::cli::{Sites, SitesFormat};
-use crate::error::{Failure, Status};
+use crate::error::Failure;
+use crate::output;
 use crate::plan::sites_text;
 use crate::session::plan_binary;
 use crate::target::{Binary, TargetError};
@@ -13,7 +13,7 @@ use crate::target::{Binary, TargetError};
 ///
 /// # Errors
 /// It is nothing that can be probed, or they cannot be printed.
-pub fn sites(request: &Sites, out: impl Write) -> Result<(), Failure> {
+pub fn sites(request: &Sites) -> Result<(), Failure> {
     let path = request.binary.display().to_string();
     let file = File::open(&request.binary).map_err(|source| TargetError::Read {
         path: path.clone(),
@@ -25,15 +25,8 @@ pub fn sites(request: &Sites, out: impl Write) -> Result<(), Failure> {
     let mut sites = sites_text::Sites::new(&path, &binary.version().text, layout, &planned);
     sites.assumed_go = binary.assumed().map(|go| go.to_string());
     sites.untested = binary.is_untested();
-    let mut out = BufWriter::new(out);
-    let written = match request.format {
+    output::print("the sites", |mut out| match request.format {
         SitesFormat::Text => sites.write_text(&mut out),
         SitesFormat::Json => sites.write_json(&mut out),
-    };
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Status::Internal, "cannot print the sites").caused_by(error))
-        }
-        _ => Ok(()),
-    }
+    })
 }

@@ -1,19 +1,21 @@
 //! `map-probe verify`: compares for some seconds what the runtime returns with what the walk found.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::{Target, Verify, VerifyFormat};
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
+use crate::messages;
+use crate::output;
 use crate::probe::guard::ended as guard_ended;
 use crate::probe::{Change, Guard, Held};
+use crate::report::model::TargetInfo;
 use crate::report::verify::{Conclusion, Report};
 use crate::report::{json, text};
-use crate::run::{self, Exit, Signals};
+use crate::run::{self, Ending, Exit};
 use crate::session::Session;
-use crate::{messages, output};
+use crate::signals::Signals;
 
 /// Verifies as the command line asks.
 ///
@@ -22,22 +24,12 @@ use crate::{messages, output};
 pub fn verify(request: &Verify) -> Result<Status, Failure> {
     // Before there are threads.
     let guard = Guard::start()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(run::failed_to_wait)?;
-    runtime.block_on(perform(request, &guard))
+    run::runtime()?.block_on(perform(request, &guard))
 }
 
 async fn perform(request: &Verify, guard: &Arc<Guard>) -> Result<Status, Failure> {
-    let (mut out, name): (Box<dyn Write>, _) = match &request.output {
-        Some(path) => {
-            let (file, name) = output::create(path)?;
-            (Box::new(file), name)
-        }
-        None => (Box::new(io::stdout()), "standard output".to_owned()),
-    };
-    let mut signals = Signals::new(false)?;
+    let mut out = output::place(request.output.as_deref())?;
+    let mut signals = Signals::new()?;
     let mut command = match &request.target {
         Target::Command(command) => Some(Held::start(command, None)?),
         Target::Pid(_) => None,
@@ -62,65 +54,55 @@ async fn perform(request: &Verify, guard: &Arc<Guard>) -> Result<Status, Failure
     }
     let end = run::until(start, Some(request.duration));
     tokio::pin!(end);
-    loop {
+    let ending = loop {
         tokio::select! {
-            () = signals.any() => break,
-            () = exit.happens() => break,
+            biased;
+            () = signals.any() => break Ending::Asked,
+            () = exit.happens() => break Ending::Target,
             () = guarded.happens() => return Err(guard_ended()),
+            () = &mut end => break Ending::Duration,
             change = changes.next() => {
                 if change == Change::Executed {
                     messages::say(&format!(
                         "verifying ends, as process {pid} runs another program now"
                     ));
-                    break;
+                    break Ending::OtherProgram;
                 }
             }
-            () = &mut end => break,
             () = log.flushed() => {}
         }
-    }
+    };
     let seconds = start.elapsed().as_secs_f64();
     // Returns when no program runs any more: what is read then is all there is.
     drop(attached);
     log.flush();
     let quality = session.read()?.quality;
     let (functions, differences) = session.verdicts()?;
+    let fate = command.as_mut().and_then(Held::fate);
     let report = Report {
-        target: session.info(),
+        target: TargetInfo {
+            ended: fate,
+            ..session.info()
+        },
         seconds,
         functions,
         left_out: session.left_out().to_vec(),
         differences,
         quality,
     };
-    let written = match request.format {
+    let _ = match request.format {
         VerifyFormat::Text => {
-            let unicode = output::utf8_locale(|name| std::env::var(name).ok());
-            out.write_all(text::verify(&report, unicode).as_bytes())
+            let unicode = output::unicode();
+            out.write(|out| out.write_all(text::verify(&report, unicode).as_bytes()))
         }
-        VerifyFormat::Json => json::write_verify(&mut out, &report),
-    };
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Failure::new(
-                Status::Internal,
-                format!("cannot write the report to {name}"),
-            )
-            .caused_by(error)
-            .hint("make room there, or give another file with --output"));
-        }
-        _ => {}
-    }
-    if let Some(command) = &mut command
-        && !command.has_ended()
-    {
-        messages::say(&format!(
-            "the command still runs, as process {}",
-            command.pid()
-        ));
+        VerifyFormat::Json => out.write(|out| json::write_verify(out, &report)),
+    }?;
+    out.finish()?;
+    if let Some(command) = &mut command {
+        run::say_fate(command);
     }
     Ok(match report.conclusion() {
-        Conclusion::Same => Status::Done,
+        Conclusion::Same => run::status(fate, ending),
         Conclusion::Different => Status::Different,
         Conclusion::Nothing => Status::NothingCompared,
     })

@@ -49,6 +49,8 @@ impl Go {
     pub const V1_26: Self = Self::swiss("1.26.6");
     /// The newest, with Swiss maps.
     pub const V1_27: Self = Self::swiss("1.27.3");
+    /// Go 1.24 whose `sync.Map` is one of Go's maps, as before.
+    pub const V1_24_SYNC_MAP: Self = Self::V1_24.with("nosynchashtriemap");
     /// Go 1.24 with classic maps.
     pub const V1_24_CLASSIC: Self = Self::classic("1.24.11").with("noswissmap");
     /// Go 1.25 with classic maps.

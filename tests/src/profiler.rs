@@ -1,11 +1,11 @@
 //! Runs the built `map-probe` and watches what it says.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -64,6 +64,8 @@ pub fn kill_with_guard(profiler: u32) -> Result<()> {
     }
     Ok(())
 }
+/// How long nothing comes after the end of a run.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What a run ended with.
 #[derive(Debug)]
@@ -130,11 +132,50 @@ pub fn run(arguments: &[&str]) -> Result<Ended> {
     Profiler::start(arguments)?.finish()
 }
 
+/// The lines of a stream as they come, each with its end.
+fn lines(mut stream: impl BufRead + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        let mut line = Vec::new();
+        // What was read until an error is what the test sees.
+        while stream
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|length| length > 0)
+        {
+            if sender
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                break;
+            }
+            line.clear();
+        }
+    });
+    lines
+}
+
+/// Sends a signal to a process that is known to be there.
+///
+/// # Errors
+///
+/// It is not.
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: kill has no memory effects.
+    let result = unsafe { libc::kill(pid, signal) };
+    ensure!(
+        result == 0,
+        "signal {signal}: {}",
+        std::io::Error::last_os_error()
+    );
+    Ok(())
+}
+
 /// A running map-probe. Killed when dropped.
 #[derive(Debug)]
 pub struct Profiler {
     child: Child,
-    stdout: Option<JoinHandle<String>>,
+    lines: Receiver<String>,
+    stdout: String,
     errors: Receiver<String>,
     stderr: String,
     deadline: Instant,
@@ -169,32 +210,28 @@ impl Profiler {
     ///
     /// It does not start.
     pub fn spawn(command: &mut Command) -> Result<Self> {
+        Self::with_input(command, Stdio::null())
+    }
+
+    /// Starts a prepared command that reads this.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn with_input(command: &mut Command, input: impl Into<Stdio>) -> Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {}", Path::new(command.get_program()).display()))?;
-        let mut out = child.stdout.take().context("stdout")?;
+        let out = BufReader::new(child.stdout.take().context("stdout")?);
         let err = BufReader::new(child.stderr.take().context("stderr")?);
-        let stdout = thread::spawn(move || {
-            let mut bytes = Vec::new();
-            // What was read until an error is what the test sees.
-            let _ = out.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
-        });
-        let (sender, errors) = channel();
-        thread::spawn(move || {
-            for line in err.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
         Ok(Self {
             child,
-            stdout: Some(stdout),
-            errors,
+            lines: lines(out),
+            stdout: String::new(),
+            errors: lines(err),
             stderr: String::new(),
             deadline: Instant::now() + LONGEST,
         })
@@ -210,7 +247,7 @@ impl Profiler {
             let left = self.deadline.saturating_duration_since(Instant::now());
             match self.errors.recv_timeout(left) {
                 Ok(line) => {
-                    self.note(&line);
+                    self.stderr.push_str(&line);
                     if line.starts_with("attached") {
                         return Ok(());
                     }
@@ -219,6 +256,23 @@ impl Profiler {
                     bail!("not attached in {LONGEST:?}:\n{}", self.stderr)
                 }
                 Err(RecvTimeoutError::Disconnected) => bail!("it did not attach:\n{}", self.stderr),
+            }
+        }
+    }
+
+    /// Waits until this line is on standard output, of its command or its own.
+    ///
+    /// # Errors
+    ///
+    /// It takes too long.
+    pub fn wait_printed(&mut self, line: &str) -> Result<()> {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let next = self.lines.recv_timeout(left);
+            let next = next.with_context(|| format!("no {line:?}:\n{}", self.stdout))?;
+            self.stdout.push_str(&next);
+            if next.trim_end() == line {
+                return Ok(());
             }
         }
     }
@@ -252,15 +306,35 @@ impl Profiler {
     ///
     /// It has ended.
     pub fn interrupt(&self) -> Result<()> {
-        let pid = i32::try_from(self.child.id())?;
-        // SAFETY: kill has no memory effects; the child has not been waited for, so the id is still its own.
-        let result = unsafe { libc::kill(pid, libc::SIGINT) };
-        ensure!(
-            result == 0,
-            "interrupting: {}",
-            std::io::Error::last_os_error()
-        );
-        Ok(())
+        self.signal(libc::SIGINT)
+    }
+
+    /// Sends a signal to it, and not to its command.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        // The child has not been waited for, so the id is still its own.
+        kill(i32::try_from(self.child.id())?, signal)
+    }
+
+    /// The command that it has started, as soon as it has.
+    ///
+    /// # Errors
+    ///
+    /// It starts none.
+    pub fn wait_command(&self) -> Result<i32> {
+        let pid = self.child.id();
+        let children = format!("/proc/{pid}/task/{pid}/children");
+        while Instant::now() < self.deadline {
+            let children = fs::read_to_string(&children)?;
+            if let Some(child) = children.split_whitespace().next() {
+                return Ok(child.parse()?);
+            }
+            thread::sleep(Duration::from_micros(200));
+        }
+        bail!("no command was started")
     }
 
     /// Waits for its end.
@@ -278,23 +352,18 @@ impl Profiler {
             }
             thread::sleep(Duration::from_millis(5));
         };
-        while let Ok(line) = self.errors.recv_timeout(Duration::from_secs(5)) {
-            self.note(&line);
+        // All of it is written; but a command that runs on may have both open still.
+        while let Ok(line) = self.errors.recv_timeout(SILENCE) {
+            self.stderr.push_str(&line);
         }
-        let reader = self.stdout.take().context("finished twice")?;
-        let stdout = reader
-            .join()
-            .map_err(|_| anyhow::anyhow!("the reader of standard output panicked"))?;
+        while let Ok(line) = self.lines.recv_timeout(SILENCE) {
+            self.stdout.push_str(&line);
+        }
         Ok(Ended {
             status,
-            stdout,
+            stdout: std::mem::take(&mut self.stdout),
             stderr: std::mem::take(&mut self.stderr),
         })
-    }
-
-    fn note(&mut self, line: &str) {
-        self.stderr.push_str(line);
-        self.stderr.push('\n');
     }
 }
 

@@ -140,12 +140,222 @@ fn a_command_that_does_not_exist_is_refused() -> Result<()> {
     profiler::run(&["--", "/no/such/program"])?.refused(&[WRONG_USAGE, NOT_PROBEABLE, NO_PROCESS])
 }
 
+const INTERNAL: i32 = 1;
+
+/// A command that cannot be started, and what is said of it.
+fn not_started(command: &Path, status: i32, words: &str) -> Result<()> {
+    let ended = profiler::run(&["--", text(command)?])?;
+    ensure!(ended.stderr.contains(words), "{}", ended.stderr);
+    ended.refused(&[status]).with_context(|| words.to_owned())
+}
+
+#[test]
+fn each_reason_why_a_command_does_not_start_is_told_apart() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = |name: &str, contents: &str, mode: u32| -> Result<PathBuf> {
+        let path = directory.path().join(name);
+        fs::write(&path, contents)?;
+        fs::set_permissions(&path, Permissions::from_mode(mode))?;
+        Ok(path)
+    };
+    not_started(&directory.path().join("none"), WRONG_USAGE, "spelling")?;
+    not_started(directory.path(), WRONG_USAGE, "that is a directory")?;
+    not_started(&file("plain", "", 0o644)?, WRONG_USAGE, "chmod +x")?;
+    let script = file("script", "#!/no/such/interpreter\n", 0o755)?;
+    not_started(&script, WRONG_USAGE, "interpreter")?;
+    let busy = file("busy", "", 0o755)?;
+    fs::copy("/bin/true", &busy)?;
+    let writer = fs::OpenOptions::new().append(true).open(&busy)?;
+    not_started(&busy, WRONG_USAGE, "being written to")?;
+    drop(writer);
+    Ok(())
+}
+
+/// Runs map-probe on a command that is no Go program, after a change to its process.
+fn limited(
+    change: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
+    user: u32,
+) -> Result<profiler::Ended> {
+    let directory = tempfile::tempdir()?;
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+    let program = directory.path().join("map-probe");
+    fs::copy(profiler::binary()?, &program)?;
+    let mut command = Command::new(&program);
+    command.args(["--", "/bin/true"]).uid(user).current_dir("/");
+    // SAFETY: what the tests below change are system calls alone, between fork and exec.
+    unsafe {
+        command.pre_exec(change);
+    }
+    Profiler::spawn(&mut command)?.finish()
+}
+
+fn limit(resource: libc::__rlimit_resource_t, limit: u64) -> std::io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: limit,
+        rlim_max: limit,
+    };
+    // SAFETY: `limit` lives for the call.
+    match unsafe { libc::setrlimit(resource, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+#[test]
+fn limits_of_processes_and_files_are_said() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    // Root has no limit of processes.
+    let ended = limited(|| limit(libc::RLIMIT_NPROC, 0), NOBODY)?;
+    ensure!(ended.stderr.contains("ulimit -u"), "{}", ended.stderr);
+    ended.refused(&[INTERNAL])?;
+    // Wherever it runs out of files first, until it has enough of them to find that the command is no Go program.
+    let mut refused = Vec::new();
+    for files in 3..40 {
+        let ended = limited(move || limit(libc::RLIMIT_NOFILE, files), 0)?;
+        if ended.status.code() == Some(NOT_PROBEABLE) {
+            ensure!(refused.len() > 2, "{refused:?} files are no limit");
+            return Ok(());
+        }
+        // Before its own first instruction.
+        if ended
+            .stderr
+            .contains("error while loading shared libraries")
+        {
+            continue;
+        }
+        refused.push(files);
+        ensure!(
+            ended.stderr.contains("file descriptors"),
+            "{files} files:\n{}",
+            ended.stderr
+        );
+        ended
+            .refused(&[INTERNAL])
+            .with_context(|| format!("{files} files"))?;
+    }
+    anyhow::bail!("40 files are not enough")
+}
+
+/// Has ptrace(2) refused from now on, as a container's filter may.
+fn forbid_ptrace() -> std::io::Result<()> {
+    // The number of the system call is the first word that a filter sees.
+    let filter = [
+        (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        (
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            libc::SYS_ptrace as u32,
+            1,
+        ),
+        (libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+        (
+            libc::BPF_RET | libc::BPF_K,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned(),
+            0,
+        ),
+    ];
+    let mut filter = filter.map(|(code, k, equal)| libc::sock_filter {
+        code: code as u16,
+        jt: equal,
+        jf: 0,
+        k,
+    });
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the filter lives for the calls, of which the kernel makes a copy.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const program,
+            ) == 0
+    };
+    if done {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
+#[test]
+fn a_refusal_to_trace_the_command_is_none_to_execute_it() -> Result<()> {
+    let ended = limited(forbid_ptrace, 0)?;
+    ensure!(
+        ended.stderr.contains("seccomp") && !ended.stderr.contains("chmod"),
+        "{}",
+        ended.stderr
+    );
+    ended.refused(&[NOT_PERMITTED])?;
+    // Under a tracer, where there is one to try.
+    if Command::new("strace").arg("-V").output().is_err() {
+        return Ok(());
+    }
+    let mut traced = Command::new("strace");
+    traced
+        .args(["-f", "-o", "/dev/null"])
+        .arg(profiler::binary()?)
+        .args(["--", "/bin/true"]);
+    let ended = Profiler::spawn(&mut traced)?.finish()?;
+    ensure!(
+        ended
+            .stderr
+            .contains("map-probe is itself traced, by process"),
+        "{}",
+        ended.stderr
+    );
+    ended.refused(&[NOT_PERMITTED])
+}
+
 #[test]
 fn a_program_that_is_not_go_is_not_probeable() -> Result<()> {
     refused_as_a_binary(Path::new("/bin/sleep"))?;
     if kernel::wanted()? {
         let sleep = Running(Command::new("/bin/sleep").arg("60").spawn()?);
         profiler::run(&["--pid", &sleep.0.id().to_string()])?.refused(&[NOT_PROBEABLE])?;
+    }
+    Ok(())
+}
+
+/// A program by GCC's front end for Go: a real one where that is installed, else a C program with its section.
+#[test]
+fn a_program_of_gccgo_is_told_from_what_is_not_go() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let built = |compiler: &str, name: &str, source: &str, arguments: &[&str]| -> Result<bool> {
+        let file = directory.path().join(name);
+        fs::write(&file, source)?;
+        let mut command = Command::new(compiler);
+        command
+            .arg("-o")
+            .arg(directory.path().join("program"))
+            .arg(&file)
+            .args(arguments);
+        Ok(command.output().is_ok_and(|output| output.status.success()))
+    };
+    let program = directory.path().join("program");
+    let refused = || -> Result<()> {
+        let ended = profiler::run(&["sites", text(&program)?])?;
+        ensure!(
+            ended.stderr.contains("gccgo") && !ended.stderr.contains("wrapper"),
+            "{}",
+            ended.stderr
+        );
+        refused_as_a_binary(&program)
+    };
+    let section = "__asm__(\".pushsection .go_export,\\\"\\\"\\n.byte 1\\n.popsection\"); \
+                   int main(void) { return 0; }";
+    ensure!(built("cc", "main.c", section, &[])?, "no C compiler");
+    refused().context("crafted")?;
+    let go = "package main\nfunc main() { println(len(map[string]int{\"a\": 1})) }";
+    for compiler in ["gccgo", "gccgo-14", "gccgo-13", "gccgo-12"] {
+        for arguments in [&[][..], &["-static-libgo"], &["-static", "-s"]] {
+            if built(compiler, "main.go", go, arguments)? {
+                refused().with_context(|| format!("{compiler} {arguments:?}"))?;
+            }
+        }
     }
     Ok(())
 }

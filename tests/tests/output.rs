@@ -1,5 +1,12 @@
 //! What map-probe prints, and where.
 
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use map_probe_tests::exact;
 use map_probe_tests::go::{self, Go, Variant};
@@ -174,5 +181,237 @@ fn without_a_terminal_the_format_is_text() -> Result<()> {
         ended.stdout
     );
     Truth::find(&ended.stdout)?; // the command's own output is still there
+    Ok(())
+}
+
+/// The names of a directory's entries.
+fn entries(directory: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
+#[test]
+fn a_run_that_fails_or_is_killed_leaves_the_report_that_was_there() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    let output = directory.path().join("report");
+    fs::write(&output, "yesterday's")?;
+    let path = output.to_str().context("a path")?;
+    let unchanged = || -> Result<()> {
+        ensure!(fs::read(&output)? == b"yesterday's", "it was changed");
+        ensure!(
+            entries(directory.path())? == ["report"],
+            "something is left"
+        );
+        Ok(())
+    };
+    for command in [&[][..], &["record"], &["verify"]] {
+        let arguments = [command, &["--output", path, "--pid", "4194304"]].concat();
+        profiler::run(&arguments)?.refused(&[5])?;
+        unchanged().with_context(|| format!("{command:?} without a target"))?;
+    }
+    let target = Target::waiting(Go::V1_27, &[])?;
+    for format in ["text", "ndjson", "csv", "hlog", "json"] {
+        let more = ["--interval", "20ms", "--output", path];
+        let profiler = Profiler::attach(&target.pid(), format, &more)?;
+        // Some intervals have been written by then.
+        thread::sleep(Duration::from_millis(200));
+        unchanged().context("while it is written")?;
+        drop(profiler);
+        unchanged().with_context(|| format!("{format}, killed"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_leaves_the_report_that_was_there() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    // The mount is the namespace's, and goes with it.
+    let script = r#"
+        set -e
+        mount -t tmpfs -o size=64k none "$DIRECTORY"
+        cd "$DIRECTORY"
+        echo "yesterday's" > report
+        cat /dev/zero > full 2> /dev/null || true
+        status=0
+        "$@" > /dev/null 2> "$ERRORS" || status=$?
+        test $status = 1 || { echo "status $status"; exit 1; }
+        test "$(cat report)" = "yesterday's" || { echo "changed"; exit 1; }
+        test "$(ls -A | tr '\n' ' ')" = "full report " || { ls -A; exit 1; }
+    "#;
+    let directory = tempfile::tempdir()?;
+    let errors = tempfile::NamedTempFile::new()?;
+    let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
+    let commands: [&[&str]; 7] = [
+        &["--format", "text"],
+        &["--format", "json"],
+        &["--format", "ndjson", "--interval", "20ms"],
+        &["--format", "csv"],
+        &["--format", "hlog"],
+        &["record"],
+        &["verify", "--format", "json"],
+    ];
+    for command in commands {
+        let ended = Command::new("unshare")
+            .args([
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                script,
+                "sh",
+            ])
+            .arg(profiler::binary()?.canonicalize()?)
+            .args(command)
+            .args(["--output", "report", "--"])
+            .arg(fixture.canonicalize()?)
+            .args(["-n", "50"])
+            .env("DIRECTORY", directory.path())
+            .env("ERRORS", errors.path())
+            .output()?;
+        let said = fs::read_to_string(errors.path())?;
+        ensure!(
+            ended.status.success(),
+            "{command:?}: {}{}\n{said}",
+            String::from_utf8_lossy(&ended.stdout),
+            String::from_utf8_lossy(&ended.stderr)
+        );
+        ensure!(
+            said.contains("to 'report'") && said.contains("hint: make room there"),
+            "{command:?}: {said}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn standard_output_that_is_closed_is_refused_before_anything_starts() -> Result<()> {
+    let binary = profiler::binary()?;
+    let directory = tempfile::tempdir()?;
+    let touched = directory.path().join("touched");
+    let closed = |redirection: &str, arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("exec \"$@\" {redirection}"), "sh"])
+            .arg(&binary)
+            .args(arguments)
+            .args(["--", "/usr/bin/touch"])
+            .arg(&touched);
+        Profiler::spawn(&mut command)?.finish()
+    };
+    let commands: [&[&str]; 3] = [&[], &["--format", "json"], &["verify"]];
+    for arguments in commands {
+        for redirection in [">&-", "1</dev/null"] {
+            let ended = closed(redirection, arguments)?;
+            ensure!(
+                ended
+                    .stderr
+                    .contains("standard output\n  caused by: it is closed"),
+                "{arguments:?} {redirection}: {}",
+                ended.stderr
+            );
+            ended.refused(&[2])?;
+            ensure!(!touched.exists(), "the command was started");
+        }
+        if kernel::wanted()? {
+            // Not a Go program: that is found out after the start.
+            let ended = closed(">/dev/null", arguments)?;
+            ended.refused(&[3])?;
+        }
+    }
+    for arguments in [&["--help"][..], &["man"], &["completions", "bash"]] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$@\" >&-", "sh"]);
+        Profiler::spawn(command.arg(&binary).args(arguments))?
+            .finish()?
+            .refused(&[2])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_report_that_nobody_reads_is_an_error_and_one_of_which_some_was_read_is_none() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let target = Target::waiting(Go::V1_27, &[])?;
+    let started = |format: &str| -> Result<_> {
+        Ok(Command::new(profiler::binary()?)
+            .args(["--max-overhead", "off", "--interval", "50ms"])
+            .args(["--duration", "1s", "--format", format])
+            .args(["--pid", &target.pid()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?)
+    };
+    for format in ["text", "json", "csv"] {
+        let mut nobody = started(format)?;
+        drop(nobody.stdout.take());
+        let ended = nobody.wait_with_output()?;
+        let said = String::from_utf8_lossy(&ended.stderr);
+        ensure!(ended.status.code() == Some(1), "{format}: {}", ended.status);
+        ensure!(said.contains("hint: nobody read it"), "{format}: {said}");
+    }
+    let mut head = started("ndjson")?;
+    let mut line = String::new();
+    BufReader::new(head.stdout.take().context("stdout")?).read_line(&mut line)?;
+    let ended = head.wait()?;
+    let mut said = String::new();
+    head.stderr.context("stderr")?.read_to_string(&mut said)?;
+    ensure!(ended.success(), "{ended}: {said}");
+    ensure!(!said.contains("error"), "{said}");
+    Report::parse(&line)?;
+    Ok(())
+}
+
+#[test]
+fn a_program_with_a_sync_map_that_is_no_map_is_told_so() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let programs = [
+        ("tags", Go::V1_27, true),
+        ("tags", Go::V1_24, true),
+        ("tags", Go::V1_24_SYNC_MAP, false),
+        ("tags", Go::V1_23, false),
+        ("tiny", Go::V1_27, false),
+    ];
+    for (name, go, has_trie) in programs {
+        // Of the standard library's packages `fmt` has one, through `reflect`; the other program imports neither.
+        let program = go::fixture(name, go, Variant::Stripped)?;
+        let program = program.to_str().context("a path")?;
+        let run = |format: &str| {
+            let options = ["--max-overhead", "off", "--format", format];
+            let directory = tempfile::tempdir()?;
+            let output = directory.path().join("report");
+            let output = output.to_str().context("a path")?;
+            let command = ["--output", output, "--", program];
+            profiler::run(&[&options[..], &command].concat())?.success()?;
+            Ok::<_, anyhow::Error>(fs::read_to_string(output)?)
+        };
+        let json = Report::parse(&run("json")?)?.json;
+        let notes = json["target"]["notes"].as_array().context("notes")?;
+        let is_told = notes
+            .iter()
+            .any(|note| note.as_str().is_some_and(|note| note.contains("sync.Map")));
+        ensure!(
+            is_told == has_trie,
+            "{name} by {}: {notes:?}",
+            go.runtime_version()
+        );
+        let text = run("text")?;
+        ensure!(
+            text.contains("sync.Map is a hash trie") == has_trie,
+            "{text}"
+        );
+    }
     Ok(())
 }

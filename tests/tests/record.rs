@@ -1,11 +1,13 @@
 //! What `map-probe record` writes, as `go tool pprof` reads it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use map_probe_tests::exact;
-use map_probe_tests::go::Go;
+use map_probe_tests::go::{self, Go, Variant};
 use map_probe_tests::kernel;
 use map_probe_tests::pprof::{self, Line, Sample};
 use map_probe_tests::profiler::{self, Profiler};
@@ -244,4 +246,116 @@ fn a_recording_that_is_killed_leaves_nothing_half_written() -> Result<()> {
 fn a_place_that_cannot_be_written_is_said_before_the_target_is_touched() -> Result<()> {
     let ended = profiler::run(&["record", "--pid", "1", "-o", "/nonexistent/maps.pb.gz"])?;
     ended.refused(&[2])
+}
+
+/// What a text in the DOT language says (<https://graphviz.org/doc/info/lang.html>) in the form that pprof writes:
+/// statements of names, `->` and lists of attributes. An error where a quotation ends too early or too late.
+fn well_formed(dot: &str) -> Result<()> {
+    let mut tokens = Vec::new();
+    let mut rest = dot.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' => quotation(&rest[1..]).with_context(|| format!("no end: {rest:.300}"))? + 2,
+            '{' | '}' | '[' | ']' | '=' | ';' | ',' => 1,
+            '-' if rest.starts_with("->") => 2,
+            '#' | '.' | '-' | '0'..='9' | 'a'..='z' | 'A'..='Z' | '_' => rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || "#._-".contains(c)))
+                .unwrap_or(rest.len()),
+            _ => anyhow::bail!("{first:?} outside of a quotation: {rest:.300}"),
+        };
+        tokens.push(&rest[..length]);
+        rest = rest[length..].trim_start();
+    }
+    // Each attribute is a name, its value, and the next one or the end of the list.
+    let mut in_list = false;
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            "[" => in_list = true,
+            "]" => in_list = false,
+            name if in_list => {
+                let is_name = name.chars().all(|c| c.is_ascii_alphanumeric());
+                let assigned = tokens.next() == Some("=");
+                let value = tokens.next().unwrap_or("]");
+                ensure!(
+                    is_name && assigned && value != "]",
+                    "no attribute: {name:?} {value:?}"
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// How long a quotation is that has just begun.
+fn quotation(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    })
+}
+
+#[test]
+fn a_dot_graph_is_read_strictly() {
+    assert!(well_formed(r#"digraph "a" { N1 [label="b \" c" id = "n"] N1 -> N2 [w=1] }"#).is_ok());
+    for wrong in [
+        r#"digraph "a" { N1 [label="json:"b"" id="n"] }"#,
+        r#"digraph "a" { N1 [label="b\" id="n"] }"#,
+        r#"digraph "a"b" { }"#,
+    ] {
+        assert!(well_formed(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_graph_of_types_with_struct_tags_is_one_that_can_be_drawn() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    // The program's name is the graph's.
+    let program = directory.path().join(r#"ta"g\s"#);
+    std::fs::copy(go::fixture("tags", Go::V1_27, Variant::Plain)?, &program)?;
+    let profile = directory.path().join("maps.pb.gz");
+    let (program, output) = (
+        program.to_str().context("a path")?,
+        profile.to_str().context("a path")?,
+    );
+    let record = ["record", "--max-overhead", "off", "-o", output];
+    profiler::run(&[&record[..], &["--", program]].concat())?.success()?;
+    ensure!(
+        pprof::pprof(&["-tags"], &profile)?.contains("json:＼＂a,omitempty"),
+        "the tag is lost"
+    );
+    for sample_type in ["operations", "probes"] {
+        let sample_type = format!("-sample_index={sample_type}");
+        let dot = pprof::pprof(&["-dot", &sample_type], &profile)?;
+        ensure!(dot.contains("omitempty"), "{dot}");
+        well_formed(&dot).with_context(|| dot.clone())?;
+        drawn(&dot)?;
+    }
+    Ok(())
+}
+
+/// Has graphviz read a graph, where it is installed.
+fn drawn(dot: &str) -> Result<()> {
+    let child = Command::new("dot")
+        .arg("-Tcanon")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        return Ok(());
+    };
+    let mut input = child.stdin.take().context("stdin")?;
+    input.write_all(dot.as_bytes())?;
+    drop(input);
+    let ended = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success() && said.is_empty(), "dot: {said}");
+    Ok(())
 }

@@ -8,7 +8,8 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use super::{CommandLine, help};
-use crate::error::{Failure, Status};
+use crate::error::Failure;
+use crate::output;
 
 /// What to generate.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,30 +20,29 @@ pub enum Generate {
     Man,
 }
 
-/// Writes it.
+/// Prints it.
 ///
 /// # Errors
-/// When `out` cannot be written to.
-pub fn generate(what: &Generate, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut text = Vec::new();
-    let written = match what {
+/// When it cannot be written to standard output.
+pub fn generate(what: &Generate) -> Result<(), Failure> {
+    match what {
+        Generate::Completions(_) => output::print("the completions", |out| write(what, out)),
+        Generate::Man => output::print("the man page", |out| write(what, out)),
+    }
+}
+
+fn write(what: &Generate, out: &mut dyn Write) -> io::Result<()> {
+    match what {
         Generate::Completions(shell) => {
             let mut command = visible(&CommandLine::command());
-            clap_complete::generate(*shell, &mut command, "map-probe", &mut text);
+            clap_complete::generate(*shell, &mut command, "map-probe", &mut &mut *out);
             Ok(())
         }
         Generate::Man => {
             let mut page = Vec::new();
-            let written = man(&mut page);
-            text = ascii(&String::from_utf8_lossy(&page));
-            written
+            man(&mut page)?;
+            out.write_all(&ascii(&String::from_utf8_lossy(&page)))
         }
-    };
-    match written.and_then(|()| out.write_all(&text).and_then(|()| out.flush())) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Status::Internal, "cannot print it").caused_by(error))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
 
     fn generated(what: &Generate) -> String {
         let mut out = Vec::new();
-        generate(what, &mut out).expect("memory can be written to");
+        write(what, &mut out).expect("memory can be written to");
         String::from_utf8(out).expect("UTF-8")
     }
 

@@ -52,7 +52,8 @@ Quality: operations that were seen and yet are in no row. All zero: the counts a
   truncated  the walk reached its bound, or the kernel side cannot compare keys of this type
 
 Exit status:
-  0  done: at the end of --duration, on Ctrl-C (q in the dashboard), or when the target exited
+  0  done: at the end of --duration, on Ctrl-C (q in the dashboard) or another signal that asks to
+     end (SIGTERM, SIGHUP, SIGQUIT), or when the target exited
   1  internal error
   2  wrong usage
   3  the target cannot be probed: no Go program, unknown Go version or map layout, 32-bit
@@ -60,6 +61,8 @@ Exit status:
   5  no such process, or it ended before the probes were in place
   6  verify: the runtime found another slot than map-probe
   7  verify: nothing was compared
+  8  done, but the command (-- COMMAND) ended by a signal or with a status other than 0, which the
+     report says; 0 if map-probe was asked to end by a signal or key, and 6 and 7 come first
 
 What it needs:
   Linux 6.0 or later on amd64. From 6.6 on root or the capabilities CAP_BPF and CAP_PERFMON,

@@ -78,7 +78,7 @@ pub(super) struct Options {
     #[arg(long, value_enum, default_value_t = VerifyFormat::Text)]
     format: VerifyFormat,
 
-    /// Write the report to this file instead of standard output
+    /// Write the report to this file instead of standard output: it appears whole, at the end
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 

@@ -1,8 +1,7 @@
 //! What is on the screen as JSON: a report of schema 1 with the rows of the page, and how the page was chosen.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::state::history::Strip;
 use super::state::list::{List, Subject, Table, place};
 use super::state::{Kind, Scope, State, Tab};
+use crate::place::Draft;
 use crate::report::model::{Counts, Report, Rows};
 use crate::report::words;
 use crate::report::{counts, json};
@@ -25,19 +25,18 @@ pub(super) fn write(state: &State, directory: &Path) -> io::Result<String> {
     let document = document(state)?;
     let pid = state.report().target.pid;
     for number in 1..=NAMES {
-        let path: PathBuf = directory.join(format!("map-probe-{pid}-{number}.json"));
+        let name = format!("map-probe-{pid}-{number}.json");
+        let path = directory.join(&name);
+        if path.symlink_metadata().is_ok() {
+            continue;
+        }
+        let mut draft = Draft::beside(&path)?;
+        draft.write_all(&document)?;
         // Never follows a link, never overwrites.
-        let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            Err(error) => return Err(error),
-        };
-        file.write_all(&document)?;
-        return Ok(path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned());
+        match draft.keep(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            kept => return kept.map(|()| name),
+        }
     }
     Err(io::Error::other(format!(
         "there are {NAMES} exports here already"

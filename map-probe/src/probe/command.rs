@@ -1,8 +1,7 @@
 //! Starts a command and holds it before its first instruction, until the probes are in place.
 
 use std::ffi::OsString;
-use std::io;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command};
 
 use nix::sys::ptrace;
@@ -11,7 +10,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::command_output::CommandOutput;
+use super::not_started::{not_started, not_traced};
 use crate::error::{Failure, Status};
+use crate::report::model::Fate;
+use crate::report::words;
 
 /// A command that has been started, and stands before its first instruction.
 #[derive(Debug)]
@@ -36,19 +38,9 @@ impl Held {
         }
         // SAFETY: ptrace(2) is all it calls, between fork and exec.
         unsafe {
-            child.pre_exec(|| ptrace::traceme().map_err(io::Error::from));
+            child.pre_exec(|| ptrace::traceme().map_err(not_traced));
         }
-        let child = child.spawn().map_err(|error| {
-            let hint = match error.kind() {
-                io::ErrorKind::NotFound => "give the path of the program, or check the spelling",
-                io::ErrorKind::PermissionDenied => "check that the file is executable (chmod +x)",
-                _ => "check that the command runs by itself",
-            };
-            let name = program.to_string_lossy();
-            Failure::new(Status::Usage, format!("cannot start '{name}'"))
-                .caused_by(error)
-                .hint(hint)
-        })?;
+        let child = child.spawn().map_err(|error| not_started(program, error))?;
         let mut held = Self {
             child,
             released: false,
@@ -58,12 +50,21 @@ impl Held {
             Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => Ok(held),
             other => {
                 held.kill();
-                let status = format!("{other:?}");
+                let status = match other {
+                    Ok(WaitStatus::Exited(_, status)) => {
+                        format!("it ended {}", words::ended(Fate::Status(status)))
+                    }
+                    Ok(WaitStatus::Signaled(_, signal, _)) => {
+                        format!("it ended {}", words::ended(Fate::Signal(signal as i32)))
+                    }
+                    Ok(other) => format!("it is not where exec leaves it, but {other:?}"),
+                    Err(error) => error.to_string(),
+                };
                 Err(Failure::new(
                     Status::NoProcess,
                     "the command ended before the probes were in place",
                 )
-                .caused_by(io::Error::other(status))
+                .caused_by(status)
                 .hint("check that the command runs by itself"))
             }
         }
@@ -95,9 +96,13 @@ impl Held {
         })
     }
 
-    /// Whether it has ended; then its exit status is collected.
-    pub fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+    /// How it ended; `None` while it lives.
+    pub fn fate(&mut self) -> Option<Fate> {
+        let status = self.child.try_wait().ok()??;
+        status
+            .code()
+            .map(Fate::Status)
+            .or(status.signal().map(Fate::Signal))
     }
 
     fn kill(&mut self) {

@@ -13,6 +13,7 @@ mod kept;
 mod load;
 mod mapped;
 mod maps;
+mod not_started;
 mod perf;
 mod prelude;
 mod program;

@@ -52,6 +52,12 @@ pub fn counts(report: &Report) -> Vec<String> {
     for (function, reason) in &report.target.not_covered {
         lines.push(format!("not covered: {function}: {reason}"));
     }
+    for note in &report.target.notes {
+        lines.push(format!("note: {note}"));
+    }
+    if let Some(fate) = report.target.ended {
+        lines.push(format!("the command ended {}", words::ended(fate)));
+    }
     lines
 }
 

@@ -195,7 +195,9 @@ fn writer<W: Write>(out: W) -> Writer<W> {
 mod tests {
     use super::*;
     use crate::report::counts::{Frame, MapRows, MapSize, Name, SiteRows, listed};
+    use crate::report::model::{Counts, Quality};
     use crate::report::sample;
+    use proptest::prelude::*;
     use std::time::Duration;
 
     fn lines(report: &Report) -> String {
@@ -311,5 +313,23 @@ mod tests {
         };
         assert_eq!(count("process"), report.counts.operations.total());
         assert_eq!(count("type"), count("process"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_names_say_they_are_read_back_as_they_are(
+            name in any::<String>(), hostile in "[\",\r\n\t';=\\\\ a]{0,12}",
+        ) {
+            let mut report = sample::report();
+            let name = format!("map[{hostile}{name}");
+            report.target.exe.clone_from(&name);
+            let types = [(Some(name.as_str().into()), report.counts.operations.clone())];
+            report.counts = Counts::of_types(types, Quality::default());
+            let found = parsed(&report, "type");
+            prop_assert!(!found.is_empty());
+            for row in found {
+                prop_assert_eq!(&row["type"], &serde_json::json!(name));
+            }
+        }
     }
 }

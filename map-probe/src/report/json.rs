@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::model::{
-    Cost, Depths, Estimate, Estimates, Life, MapRows, Quality, Report, RowKey, Rows, Samples,
+    Cost, Depths, Estimate, Estimates, Fate, Life, MapRows, Quality, Report, RowKey, Rows, Samples,
     SiteRows, TargetInfo, TypeRows,
 };
 use super::summary::{self, Summary};
@@ -103,6 +103,18 @@ struct Target<'a> {
     /// How many programs the process ran while it was watched.
     lives: usize,
     functions: Functions<'a>,
+    /// What else has to be known of it to understand the numbers.
+    notes: &'a [&'static str],
+    /// How a command ended; `null` while it lives, and of a process that is not ours.
+    ended: Option<Ended>,
+}
+
+/// `{"status": 0}` or `{"signal": 11}`.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Ended {
+    Status(i32),
+    Signal(i32),
 }
 
 #[derive(Serialize)]
@@ -387,6 +399,11 @@ impl<'a> Target<'a> {
                     .map(|(function, reason)| NotCovered { function, reason })
                     .collect(),
             },
+            notes: &target.notes,
+            ended: target.ended.map(|fate| match fate {
+                Fate::Status(status) => Ended::Status(status),
+                Fate::Signal(signal) => Ended::Signal(signal),
+            }),
         }
     }
 }
@@ -561,6 +578,21 @@ mod tests {
     }
 
     #[test]
+    fn a_commands_end_is_its_status_or_its_signal() {
+        for (fate, expected) in [
+            (Fate::Status(3), json!({"status": 3})),
+            (Fate::Signal(11), json!({"signal": 11})),
+        ] {
+            let mut report = sample::report();
+            report.target.ended = Some(fate);
+            let mut out = Vec::new();
+            write_line(&mut out, &report).expect("memory can be written to");
+            let document: Value = serde_json::from_slice(&out).expect("JSON");
+            assert_eq!(document["target"]["ended"], expected);
+        }
+    }
+
+    #[test]
     fn a_document_has_every_field_of_the_schema() {
         let document: Value = serde_json::from_str(&line(&sample::report())).expect("JSON");
         let lookup_hit = json!({
@@ -598,6 +630,7 @@ mod tests {
                         {"function": "runtime.mapassign_fast64ptr", "reason": "no instruction at which the hash can be found"},
                     ],
                 },
+                "notes": [], "ended": null,
             },
             "window": {
                 "seconds": 10.0, "attached_seconds": 10.0, "until_seconds": 10.0,

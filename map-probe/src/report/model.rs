@@ -36,6 +36,10 @@ pub struct TargetInfo {
     pub not_covered: Vec<(String, String)>,
     /// The programs that the process ran while it was watched, the one described here last; empty if it was that one alone.
     pub lives: Vec<Life>,
+    /// What else has to be known of it to understand the numbers.
+    pub notes: Vec<&'static str>,
+    /// How it ended, if it was started by us and has.
+    pub ended: Option<Fate>,
 }
 
 /// One of the programs that a process ran while it was watched.
@@ -72,6 +76,23 @@ impl TargetInfo {
     pub fn unprobed(&self, from: f64, until: f64) -> f64 {
         let lives = self.lives.iter();
         lives.map(|life| life.unprobed(from, until)).sum()
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// By itself, with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Fate {
+    /// Whether it ended as commands do that succeed.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        self == Self::Status(0)
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) fn report() -> Report {
                 "no instruction at which the hash can be found".to_owned(),
             )],
             lives: Vec::new(),
+            notes: Vec::new(),
+            ended: None,
         },
         filters: Vec::new(),
         ranking: Ranking::default(),

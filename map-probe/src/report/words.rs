@@ -2,7 +2,9 @@
 
 use map_probe_common::op::{Class, Op, Outcome};
 
-use super::model::{Life, Mode};
+use nix::sys::signal::Signal;
+
+use super::model::{Fate, Life, Mode};
 
 /// One of several programs that a process ran: `/srv/app (go1.27.3), 1.200 to 9.800 s, probes attached at 1.400 s...`.
 #[must_use]
@@ -56,12 +58,28 @@ pub const UNKNOWN_TYPE: &str = "type unknown";
 /// Why a report is marked untested.
 pub const UNTESTED: &str = "the counts of this version of Go were never checked against an oracle, as no toolchain was at hand; `map-probe verify` compared 80,000 operations of one real program with the runtime's, and none differed";
 
+/// What a report says of a program that has `sync.Map`.
+pub const SYNC_MAP: &str = "sync.Map is a hash trie of its own in this version of Go, not a map: its operations are not map operations, and are not counted";
+
 /// Why a report says that a version was assumed.
 #[must_use]
 pub fn assumed(found: &str, assumed: &str) -> String {
     format!(
         "the map layout of {assumed} is taken for that of {found} (--assume-go); the counts are right if nothing about maps differs"
     )
+}
+
+/// `with status 2`, `by signal 11 (SIGSEGV)`.
+#[must_use]
+pub fn ended(fate: Fate) -> String {
+    match fate {
+        Fate::Status(status) => format!("with status {status}"),
+        Fate::Signal(number) => match Signal::try_from(number) {
+            Ok(signal) => format!("by signal {number} ({signal})"),
+            // A real-time signal.
+            Err(_) => format!("by signal {number}"),
+        },
+    }
 }
 
 /// `trace` or `sample`.
@@ -76,6 +94,13 @@ pub const fn mode(mode: Mode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_told_by_its_status_or_its_signals_number_and_name() {
+        assert_eq!(ended(Fate::Status(3)), "with status 3");
+        assert_eq!(ended(Fate::Signal(11)), "by signal 11 (SIGSEGV)");
+        assert_eq!(ended(Fate::Signal(40)), "by signal 40");
+    }
 
     #[test]
     fn inserts_update_or_are_new_and_the_others_hit_or_miss() {

@@ -22,6 +22,7 @@ use super::types::Namer;
 use super::{Function, GoMaps, GoVersion, buildid};
 use crate::plan::callers_to_check;
 use crate::plan::sampling::MAYBE_FRAMELESS;
+use crate::report::words;
 
 /// The longest function whose code is read; Go's map functions have 1 to 3 KiB.
 const MAX_CODE: usize = 1 << 20;
@@ -30,6 +31,15 @@ const MAX_TYPES: usize = 128 << 20;
 /// In every program that has the runtime in it.
 // Go 1.18..1.27 runtime/malloc.go: func mallocgc(uintptr, *_type, bool)
 const RUNTIME_FUNCTION: &str = "runtime.mallocgc";
+/// What GCC's and LLVM's front ends for Go leave in every program: the exported names. `strip` leaves it, too
+/// (GCC 12: `gcc/go/go-backend.c`).
+const GCCGO_SECTION: &str = ".go_export";
+/// In every program with a `sync.Map` that is no map; other hash tries have other types in brackets.
+// Go 1.25..1.27 sync/map.go: says "m isync.HashTrieMap[any, any]"
+// Go 1.24 sync/hashtriemap.go: says "m isync.HashTrieMap[any, any]"
+// Go 1.24..1.27 internal/sync/hashtriemap.go: says "func (ht *HashTrieMap[K, V]) initSlow() {"
+const SYNC_MAP_FUNCTION: &str =
+    "internal/sync.(*HashTrieMap[go.shape.interface {},go.shape.interface {}]).initSlow";
 
 /// A Go program of a supported version.
 pub struct Binary {
@@ -95,7 +105,7 @@ impl Binary {
         let wanted = wanted.chain(MAYBE_FRAMELESS).chain(callers_to_check());
         let wanted = wanted.chain(aes::functions());
         let places = functions
-            .find(&image, wanted.chain([RUNTIME_FUNCTION]))
+            .find(&image, wanted.chain([RUNTIME_FUNCTION, SYNC_MAP_FUNCTION]))
             .ok_or_else(damaged)?;
         if !places.contains_key(RUNTIME_FUNCTION) {
             return Err(TargetError::RuntimeElsewhere { path: image.path() });
@@ -131,6 +141,16 @@ impl Binary {
     #[must_use]
     pub fn is_untested(&self) -> bool {
         self.facts.untested
+    }
+
+    /// What else has to be known of it to understand its counts.
+    #[must_use]
+    pub fn notes(&self) -> Vec<&'static str> {
+        let has_sync_map = self.code.contains_key(SYNC_MAP_FUNCTION);
+        has_sync_map
+            .then_some(words::SYNC_MAP)
+            .into_iter()
+            .collect()
     }
 
     /// The GNU build id in hexadecimal; `None` if the linker made none.
@@ -283,6 +303,8 @@ fn no_build_info(image: &Image) -> TargetError {
         TargetError::Packed { path }
     } else if Header::find(image, Some).is_some() {
         TargetError::NoBuildInfo { path }
+    } else if image.has_section(GCCGO_SECTION) {
+        TargetError::Gccgo { path }
     } else {
         TargetError::NotGo { path }
     }

@@ -5,9 +5,9 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::GoVersion;
 use super::elf::Image;
 use super::memory::{self, Memory, Region};
+use super::version::Said;
 
 // Go 1.18..1.27 debug/buildinfo/buildinfo.go: says "buildInfoMagic = []byte("\xff Go buildinf:")"
 const MAGIC: &[u8; 14] = b"\xff Go buildinf:";
@@ -84,10 +84,10 @@ impl BuildInfo {
         if raw_version.len() > MAX_VERSION || raw_version.contains(char::is_control) {
             return None;
         }
-        let (version, experiments) = split_version(raw_version);
+        let said = Said::parse(raw_version);
         Some(Self {
-            version: version.to_owned(),
-            experiments: experiments.map(str::to_owned).collect(),
+            version: said.text.to_owned(),
+            experiments: said.experiments.into_iter().map(str::to_owned).collect(),
             settings: settings(modinfo),
             raw_version: raw_version.to_owned(),
         })
@@ -98,17 +98,6 @@ impl BuildInfo {
 fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, width) = memory::uvarint(bytes)?;
     bytes.get(width..)?.split_at_checked(len)
-}
-
-/// `go1.24.11 X:noswissmap` up to Go 1.25, `go1.27.3-X:mapsplitgroup` later
-/// (Go: `cmd/link/internal/ld/main.go`).
-fn split_version(raw: &str) -> (&str, impl Iterator<Item = &str>) {
-    let split = raw.split_once("-X:").or_else(|| raw.split_once(" X:"));
-    let (version, experiments) = split.unwrap_or((raw, ""));
-    let experiments = experiments
-        .split([',', ' '])
-        .filter(|name| !name.is_empty());
-    (version, experiments)
 }
 
 /// The lines `build\tkey=value`; values with odd characters are quoted, and kept so.
@@ -158,24 +147,6 @@ fn find_magic(image: &Image, range: &Range<u64>) -> Option<u64> {
             ControlFlow::Continue(())
         }
     })
-}
-
-impl GoVersion {
-    /// The version of a release: `go1.27.3`, `go1.27`, or either with a vendor's
-    /// words after a blank or dash. `None` for what was never released
-    /// (`devel go1.28-…`, `go1.27rc1`): its maps may be like no release's.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let numbers = text.strip_prefix("go")?.split([' ', '-', '+']).next()?;
-        let mut numbers = numbers.split('.').map(|number| number.parse::<u32>().ok());
-        let major = numbers.next()??;
-        let minor = numbers.next()??;
-        // Every further part has to be a number too: `27rc1` is none.
-        numbers.all(|number| number.is_some()).then(|| Self {
-            major,
-            minor,
-            text: text.to_owned(),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -257,18 +228,6 @@ mod tests {
     fn a_version_that_would_steer_the_terminal_is_none() {
         assert_eq!(BuildInfo::parse(&blob("go1.23\x1b[2J", "")), None);
         assert_eq!(BuildInfo::parse(&blob(&"1".repeat(1000), "")), None);
-    }
-
-    #[test]
-    fn only_released_versions_are_versions() {
-        let numbers = |text| GoVersion::parse(text).map(|version| (version.major, version.minor));
-        assert_eq!(numbers("go1.27.3"), Some((1, 27)));
-        assert_eq!(numbers("go1.27"), Some((1, 27)));
-        assert_eq!(numbers("go1.23.9 (Red Hat 1.23.9-1.el9)"), Some((1, 23)));
-        assert_eq!(numbers("go1.27rc1"), None);
-        assert_eq!(numbers("devel go1.28-1a2b3c"), None);
-        assert_eq!(numbers("go1"), None);
-        assert_eq!(numbers(""), None);
     }
 
     proptest! {

@@ -56,6 +56,14 @@ pub enum TargetError {
         /// The file.
         path: String,
     },
+    /// Go, but of another compiler.
+    #[error(
+        "{path} cannot be probed: it was built by gccgo or gollvm, whose runtime has other map functions and tables than the go command's"
+    )]
+    Gccgo {
+        /// The file.
+        path: String,
+    },
     /// Not a Go program, but with Go code loaded: `-buildmode=c-shared`.
     #[error(
         "{path} cannot be probed: it is not a Go program; the Go library {library} is loaded in it, but only programs can be probed"
@@ -196,6 +204,9 @@ impl TargetError {
             Self::Read { .. } => return None,
             Self::NotElf { .. } | Self::NotGo { .. } => {
                 "give the Go program itself, not a script or wrapper that starts it".into()
+            }
+            Self::Gccgo { .. } => {
+                "build it with the go command and its own compiler (go build -compiler gc)".into()
             }
             Self::GoLibrary { .. } => "call the library's code from a Go program, and probe that".into(),
             Self::Foreign { .. } => "build the program with GOOS=linux GOARCH=amd64".into(),

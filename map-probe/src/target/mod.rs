@@ -25,6 +25,7 @@ mod process;
 #[cfg(any(test, fuzzing))]
 mod testing;
 mod types;
+mod version;
 
 pub use aes::AesHash;
 pub use binary::Binary;

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use super::lines;
 use super::look::{Look, columns};
 use crate::dashboard::state::{Kind, Scope, State, Tab};
-use crate::report::model::Mode;
+use crate::report::model::{Fate, Mode};
 use crate::report::text::numbers::{compact, exact, seconds};
 use crate::report::words;
 
@@ -29,11 +29,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
 fn title(state: &State, width: usize, look: Look) -> Line<'static> {
     let target = &state.data().whole.target;
     let (word, style) = if state.ended {
-        ("TARGET ENDED", look.bad())
+        (ended(target.ended), look.bad())
     } else if state.is_paused() {
-        ("PAUSED", look.bad())
+        ("PAUSED".to_owned(), look.bad())
     } else {
-        ("LIVE", look.good())
+        ("LIVE".to_owned(), look.good())
     };
     let name = target.exe.rsplit('/').next().unwrap_or_default();
     let name = look.fit(name, columns(name).min(width / 4));
@@ -62,6 +62,15 @@ fn title(state: &State, width: usize, look: Look) -> Line<'static> {
         vec![Span::styled(word, style.patch(Look::strong()))],
         width,
     )
+}
+
+/// What there is room for; the page of the target has the whole.
+fn ended(fate: Option<Fate>) -> String {
+    match fate {
+        Some(Fate::Status(status)) if status != 0 => format!("ENDED, STATUS {status}"),
+        Some(Fate::Signal(signal)) => format!("ENDED, SIGNAL {signal}"),
+        Some(Fate::Status(_)) | None => "TARGET ENDED".to_owned(),
+    }
 }
 
 fn mode(state: &State) -> &'static str {

@@ -35,6 +35,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look)
     if target.untested {
         text.push(fact("untested", words::UNTESTED));
     }
+    if let Some(fate) = target.ended {
+        text.push(fact("ended", &words::ended(fate)));
+    }
+    for note in &target.notes {
+        text.push(fact("note", note));
+    }
     let (_, quality) = footer::quality(&state.data().whole);
     text.push(fact("quality", &quality));
     let small = report

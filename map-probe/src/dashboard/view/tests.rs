@@ -12,7 +12,7 @@ use super::{Look, draw};
 use crate::dashboard::sample;
 use crate::dashboard::state::tests::any_key;
 use crate::dashboard::state::{Event, State};
-use crate::report::model::{Counts, Mode, Samples};
+use crate::report::model::{Counts, Fate, Mode, Samples};
 use crate::report::sample::estimates;
 use crate::report::text;
 
@@ -179,6 +179,33 @@ fn a_target_that_has_ended_is_said_in_the_first_line() {
     );
     sample::press(&mut state, &[]);
     assert!(screen_of(&state, (20, 5)).starts_with("1.23M ops ENDED"));
+}
+
+#[test]
+fn how_a_command_ended_is_said_in_the_first_line_and_on_the_targets_page() {
+    for (fate, word, words) in [
+        (Fate::Status(3), "ENDED, STATUS 3", "with status 3"),
+        (
+            Fate::Signal(11),
+            "ENDED, SIGNAL 11",
+            "by signal 11 (SIGSEGV)",
+        ),
+        (Fate::Status(0), "TARGET ENDED", "with status 0"),
+    ] {
+        let mut state = sample::state();
+        let mut run = state.report().clone();
+        run.target.ended = Some(fate);
+        state.update(Event::Reports(Box::new((run.clone(), run))));
+        state.update(Event::TargetEnded);
+        sample::press(&mut state, &[KeyCode::Char('7')]);
+        let screen = screen_of(&state, (80, 24));
+        let first = screen.lines().next().unwrap_or_default();
+        assert!(first.ends_with(word), "{screen}");
+        assert!(
+            screen.contains(&format!("ended        {words}")),
+            "{screen}"
+        );
+    }
 }
 
 #[test]

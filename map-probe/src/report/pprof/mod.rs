@@ -106,6 +106,8 @@ struct Builder {
 impl Builder {
     /// The index of a string.
     fn text(&mut self, text: &str) -> i64 {
+        // What pprof prints has lines.
+        let text = &about::one_line(text);
         if let Some(index) = self.texts.get(text) {
             return *index;
         }
@@ -136,7 +138,7 @@ impl Builder {
         let target = &report.target;
         let mapping = proto::Mapping {
             id: 1,
-            filename: self.text(&target.exe),
+            filename: self.text(&unquoted(&target.exe)),
             build_id: self.text(target.build_id.as_deref().unwrap_or_default()),
             has_functions: true,
             has_filenames: true,
@@ -272,7 +274,7 @@ impl Builder {
             if let Some(value) = value {
                 labels.push(proto::Label {
                     key: self.text(key),
-                    str: self.text(value),
+                    str: self.text(&unquoted(value)),
                     ..proto::Label::default()
                 });
             }
@@ -289,6 +291,13 @@ impl Builder {
         self.profile.default_sample_type = self.text(shown);
         self.profile
     }
+}
+
+/// A text as pprof can have it in labels and as the program's name, both of which it puts between quotation marks without
+/// a look (up to Go 1.27's, `internal/graph/dotgraph.go`): what would end or change the quotation is another character of
+/// the same look. Names of functions and files it escapes.
+fn unquoted(text: &str) -> String {
+    text.replace('"', "\u{ff02}").replace('\\', "\u{ff3c}")
 }
 
 fn seconds(seconds: f64) -> std::time::Duration {

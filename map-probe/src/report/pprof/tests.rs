@@ -11,6 +11,7 @@ use super::*;
 use crate::report::counts::{List, listed};
 use crate::report::model::{FunctionRow, Mode, Samples};
 use crate::report::sample;
+use proptest::prelude::*;
 
 fn decoded(report: &Report) -> Profile {
     let mut compressed = Vec::new();
@@ -251,4 +252,41 @@ fn samples_stand_for_time_and_those_of_unknown_depth_are_there() {
     assert_eq!(unknown.value, [7, 7 * 1_001_384]);
     let all: i64 = profile.sample.iter().map(|sample| sample.value[0]).sum();
     assert_eq!(all, i64::try_from(walked + 7).expect("a count"));
+}
+
+#[test]
+fn a_struct_tag_in_a_label_is_read_as_before_and_ends_no_quotation() {
+    let tag = r#"struct { A int "json:\"a\"" }"#;
+    assert_eq!(unquoted(tag), "struct { A int ＂json:＼＂a＼＂＂ }");
+}
+
+proptest! {
+    #[test]
+    fn whatever_names_say_they_are_lines_and_labels_hold_no_quotation(
+        typ in any::<String>(), function in any::<String>(), exe in any::<String>(),
+        hostile in "[\"\\\\\n\r\x1b,\\]<>{}|%;#a]{0,20}",
+    ) {
+        let mut report = sample::report();
+        report.target.exe = format!("{exe}{hostile}");
+        let name = format!("{hostile}{typ}");
+        let site = std::sync::Arc::new(SiteRows {
+            frames: Some(vec![frame(&format!("{function}{hostile}"), &hostile, 1)].into()),
+            typ: Some(name.as_str().into()),
+            rows: report.counts.operations.clone(),
+        });
+        report.counts.by_site = listed([site]);
+        let profile = decoded(&report);
+        for text in &profile.string_table {
+            prop_assert!(!text.contains(char::is_control), "{text:?}");
+        }
+        let quoted = |index: i64| {
+            let index = usize::try_from(index).expect("an index");
+            profile.string_table[index].contains(['"', '\\'])
+        };
+        let labels = profile.sample.iter().flat_map(|sample| &sample.label);
+        for label in labels {
+            prop_assert!(!quoted(label.str) && !quoted(label.key));
+        }
+        prop_assert!(!quoted(profile.mapping[0].filename));
+    }
 }

@@ -265,6 +265,17 @@ fn target(report: &Report, style: Style) -> String {
     if target.untested {
         text += &facts("untested", Ink::Bad, words::UNTESTED);
     }
+    if let Some(fate) = target.ended {
+        let ink = if fate.is_success() {
+            Ink::Plain
+        } else {
+            Ink::Bad
+        };
+        text += &facts("ended", ink, &words::ended(fate));
+    }
+    for note in &target.notes {
+        text += &facts("note", Ink::Plain, note);
+    }
     if !target.covered.is_empty() {
         text += &facts("covered", Ink::Plain, &target.covered.join(", "));
     }

@@ -10,9 +10,10 @@ use proptest::prelude::*;
 use super::line::columns;
 use super::{Style, interval, whole_run};
 use crate::report::counts::{Counts, Quality, Rows};
-use crate::report::model::{Mode, Report, TargetInfo};
+use crate::report::model::{Fate, Mode, Report, TargetInfo};
 use crate::report::ranked::Ranking;
 use crate::report::sample;
+use crate::report::words::SYNC_MAP;
 
 #[test]
 fn the_whole_run_on_80_columns() {
@@ -262,6 +263,8 @@ pub(crate) fn any_report() -> impl Strategy<Value = Report> {
                     covered,
                     not_covered,
                     lives: Vec::new(),
+                    notes: vec![SYNC_MAP; usize::from(small_counted)],
+                    ended: untested.then_some(Fate::Signal(pid)),
                 },
                 is_final,
                 started: std::time::UNIX_EPOCH,

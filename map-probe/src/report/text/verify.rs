@@ -3,6 +3,7 @@
 use super::line::printable;
 use super::numbers::exact;
 use crate::report::verify::{Conclusion, Difference, FunctionResult, Report};
+use crate::report::words;
 
 /// What the comparing costs the target, in every report: who verifies production should know.
 const PRICE: &str =
@@ -49,6 +50,9 @@ pub fn verify(report: &Report, unicode: bool) -> String {
         text.push('\n');
     }
     text += &not_compared(report, &sum);
+    if let Some(fate) = target.ended {
+        text.extend(["  the command ended ", &words::ended(fate), "\n"]);
+    }
     for difference in &report.differences {
         text += &shown(difference, unicode);
     }

@@ -31,11 +31,11 @@ pub(crate) struct Segment {
     pub(crate) executable: bool,
 }
 
-/// A section that is loaded from the file.
+/// A section.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) name: Vec<u8>,
-    pub(super) addresses: Range<u64>,
+    pub(super) addresses: Option<Range<u64>>,
 }
 
 /// What the headers say.
@@ -236,18 +236,17 @@ fn sections(source: &Source, header: &elf::FileHeader64<Le>) -> Result<Vec<Secti
         let loaded = entry.sh_flags.get(Le) & u64::from(elf::SHF_ALLOC) != 0
             && entry.sh_type.get(Le) != elf::SHT_NOBITS;
         let start = entry.sh_addr.get(Le);
-        if let (true, Some(end)) = (loaded, start.checked_add(entry.sh_size.get(Le))) {
-            let name = names
-                .get(entry.sh_name.get(Le) as usize..)
-                .unwrap_or_default();
-            let mut name = name.iter().take(MAX_NAME).copied();
-            let name: Vec<u8> = name.by_ref().take_while(|byte| *byte != 0).collect();
-            if name.len() < MAX_NAME {
-                sections.push(Section {
-                    name,
-                    addresses: start..end,
-                });
-            }
+        let end = start.checked_add(entry.sh_size.get(Le));
+        let name = names
+            .get(entry.sh_name.get(Le) as usize..)
+            .unwrap_or_default();
+        let mut name = name.iter().take(MAX_NAME).copied();
+        let name: Vec<u8> = name.by_ref().take_while(|byte| *byte != 0).collect();
+        if name.len() < MAX_NAME {
+            sections.push(Section {
+                name,
+                addresses: end.filter(|_| loaded).map(|end| start..end),
+            });
         }
     }
     Ok(sections)

@@ -135,11 +135,17 @@ impl Image {
         &self.headers.segments
     }
 
-    /// Linked addresses of the section with this name.
+    /// Linked addresses of the section with this name, if it is loaded from the file.
     pub(crate) fn section(&self, name: &str) -> Option<Range<u64>> {
         let mut sections = self.headers.sections.iter();
         let section = sections.find(|section| section.name == name.as_bytes())?;
-        Some(section.addresses.clone())
+        section.addresses.clone()
+    }
+
+    /// Whether it has a section with this name, loaded or not.
+    pub(crate) fn has_section(&self, name: &str) -> bool {
+        let mut sections = self.headers.sections.iter();
+        sections.any(|section| section.name == name.as_bytes())
     }
 
     /// The segment whose bytes in the file cover the address.

@@ -2,6 +2,7 @@
 
 use super::{GoFacts, SUPPORTED, supported};
 use crate::target::error::TargetError;
+use crate::target::version::{Said, Stage};
 use crate::target::{BuildInfo, GoVersion};
 
 /// A supported minor version of Go that the user says a program's maps are like.
@@ -41,7 +42,11 @@ impl AssumedGo {
                 why,
             })
         };
-        match numbers(&info.version) {
+        let numbers = match Said::parse(&info.version).stage {
+            Stage::Release(major, minor) | Stage::Candidate(major, minor) => Some((major, minor)),
+            Stage::Development | Stage::Unknown => None,
+        };
+        match numbers {
             Some((1, minor)) if minor == self.minor => {}
             Some((1, minor)) if SUPPORTED.iter().any(|facts| facts.minor == minor) => {
                 return refused("whose maps are known and are not assumed to be others");
@@ -68,16 +73,6 @@ impl std::fmt::Display for AssumedGo {
 pub(super) fn facts_of(major: u32, minor: u32) -> Option<&'static GoFacts> {
     let mut known = SUPPORTED.into_iter().filter(|_| major == 1);
     known.find(|facts| facts.minor == minor)
-}
-
-/// The version of a release or of what leads up to one: `go1.27`, `go1.27rc1`, `go1.27beta2`. `None` for
-/// `devel go1.28-...`: it may be of any day between two releases, and so like either.
-fn numbers(text: &str) -> Option<(u32, u32)> {
-    let (major, rest) = text.strip_prefix("go")?.split_once('.')?;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    Some((major.parse().ok()?, rest[..digits].parse().ok()?))
 }
 
 #[cfg(test)]
@@ -116,6 +111,8 @@ mod tests {
         for found in [
             "devel go1.28-1a2b3c Thu Jan 1",
             "devel +1a2b3c",
+            "go1.27-devel_0123456789 Mon Jan 5 15:04:05 2026",
+            "go1.26-devel_0123456789",
             "go1.28rc1",
             "go1.28.1",
             "go2.0",

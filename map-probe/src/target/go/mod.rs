@@ -259,6 +259,7 @@ mod tests {
         assert!(layout("go2.23", &[]).is_err());
         assert!(layout("go1.27rc1", &[]).is_err());
         assert!(layout("devel go1.27-123", &[]).is_err());
+        assert!(layout("go1.27-devel_0123456789 Mon Jan 5 2026", &[]).is_err());
     }
 
     #[test]
