@@ -16,10 +16,13 @@ pub enum Cause {
     Bound = 4,
     /// Operations: the key's type has no equality we can decide in the kernel. Part of `truncated`.
     Undecidable = 5,
+    /// Operations: no group of the table has an empty slot, and the key is not in it: the search does not end. Part of
+    /// `truncated`.
+    Endless = 6,
 }
 
 /// How many causes there are.
-pub const CAUSES: usize = 6;
+pub const CAUSES: usize = 7;
 
 /// All causes, by their numbers.
 pub const ALL: [Cause; CAUSES] = [
@@ -29,4 +32,5 @@ pub const ALL: [Cause; CAUSES] = [
     Cause::Torn,
     Cause::Bound,
     Cause::Undecidable,
+    Cause::Endless,
 ];
