@@ -63,8 +63,6 @@ pub struct Taken {
     pub paid: f64,
     /// That time: of each nanosecond as much as the target had of a CPU.
     pub served: f64,
-    /// Operations seen whose records were overwritten before they were read.
-    pub lost: u64,
 }
 
 impl Taken {
@@ -78,7 +76,6 @@ impl Taken {
             trap_time,
             paid,
             served,
-            lost,
         } = later;
         self.sums.merge(sums);
         self.windows += windows;
@@ -87,7 +84,6 @@ impl Taken {
         self.trap_time += trap_time;
         self.paid += paid;
         self.served += served;
-        self.lost += lost;
     }
 }
 
@@ -208,6 +204,30 @@ impl Watcher {
     }
 
     fn run(mut self, first: oneshot::Sender<Result<(), Failure>>) {
+        self.watch(first);
+        let Self {
+            mut target,
+            closer,
+            price,
+            shared,
+            ..
+        } = self;
+        // Returns when no program runs any more. What was under way as its window closed stands for itself.
+        drop(closer);
+        let mut last = Piece {
+            length: 1.0,
+            span: None,
+            cpus: vec![OnCpu::default(); target.memory.cpus()],
+        };
+        for (cpu, on) in last.cpus.iter_mut().enumerate() {
+            target.memory.drain(cpu, &mut on.operations);
+        }
+        if last.cpus.iter().any(|on| !on.operations.is_empty()) {
+            shared.taken().sums.add(&last, &price);
+        }
+    }
+
+    fn watch(&mut self, first: oneshot::Sender<Result<(), Failure>>) {
         sleep_exactly();
         let mut first = Some(first);
         let shared = Arc::clone(&self.shared);
@@ -427,12 +447,8 @@ impl Watcher {
     }
 
     fn drain(&mut self, window: &mut Window) {
-        let mut lost = 0;
         for (cpu, on) in window.piece.cpus.iter_mut().enumerate() {
-            lost += self.target.memory.drain(cpu, &mut on.operations);
-        }
-        if lost > 0 {
-            self.shared.taken().lost += lost;
+            self.target.memory.drain(cpu, &mut on.operations);
         }
     }
 

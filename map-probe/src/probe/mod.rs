@@ -6,6 +6,7 @@ mod btf;
 mod command;
 mod command_output;
 mod counters;
+mod cut;
 mod interned;
 mod kept;
 mod load;

@@ -250,7 +250,7 @@ impl Quality {
                 Cause::TableFull | Cause::UnknownSite => &mut quality.lost,
                 Cause::Fault => &mut quality.faults,
                 Cause::Torn => &mut quality.torn,
-                Cause::Bound | Cause::Undecidable => &mut quality.truncated,
+                Cause::Bound | Cause::Undecidable | Cause::Endless => &mut quality.truncated,
             };
             *counter = counter.saturating_add(*operations);
         }
@@ -307,12 +307,12 @@ mod tests {
 
     #[test]
     fn an_interval_is_the_difference_of_two_readings() {
-        let quality = Quality::from_causes(&[1, 2, 3, 0, 0, 0]);
+        let quality = Quality::from_causes(&[1, 2, 3, 0, 0, 0, 0]);
         let earlier = Counts::of_types(
             [named("a", &[(HIT, 1, 100)]), named("b", &[(HIT, 2, 5)])],
             quality,
         );
-        let quality = Quality::from_causes(&[1, 2, 4, 7, 1, 1]);
+        let quality = Quality::from_causes(&[1, 2, 4, 7, 1, 1, 1]);
         let later = Counts::of_types(
             [
                 named("a", &[(HIT, 1, 100), (MISS, 3, 1)]),
@@ -341,10 +341,10 @@ mod tests {
             lost: 0,
             faults: 1,
             torn: 7,
-            truncated: 2,
+            truncated: 3,
         };
         assert_eq!(interval.quality, quality);
-        assert_eq!(quality.missing(), 10);
+        assert_eq!(quality.missing(), 11);
     }
 
     #[test]
