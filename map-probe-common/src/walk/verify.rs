@@ -185,13 +185,18 @@ impl Expected {
             0 => first_unit(world, &header, typ, self.hash),
             unit => unit,
         };
+        // 0 is what there is none of.
+        let word = |address| match address {
+            0 => Ok(0),
+            address => world.read(address).ok_or(Cause::Fault),
+        };
         self.relied = Relied {
             header: self.header(world, &header),
             table: groups(world, &header, self.hash).map_or(0, |[groups, mask]| mix(groups, mask)),
             unit: stack.keep(unit),
-            tags: world.read(unit).unwrap_or(0),
+            tags: word(unit)?,
             key: stack.keep(found.key),
-            key_word: world.read(found.key).unwrap_or(0),
+            key_word: word(found.key)?,
         };
         Ok(())
     }
@@ -215,17 +220,19 @@ impl Expected {
     }
 
     /// Whether what the walk relied on has been changed by somebody else.
-    fn is_changed<W: World>(&self, world: W, stack: Stack, header: &Header) -> bool {
+    fn is_changed<W: World>(&self, world: W, stack: Stack, header: &Header) -> Result<bool, Cause> {
         let relied = &self.relied;
         let table = groups(world, header, self.hash).map_or(0, |[groups, mask]| mix(groups, mask));
         if relied.header != self.header(world, header) || relied.table != table {
-            return true;
+            return Ok(true);
         }
-        let tags = world.read::<u64>(stack.address(relied.unit)).unwrap_or(0);
-        let changed = tags ^ relied.tags;
+        let word = |kept| match kept {
+            0 => Ok(0),
+            kept => world.read::<u64>(stack.address(kept)).ok_or(Cause::Fault),
+        };
+        let changed = word(relied.unit)? ^ relied.tags;
         if self.is_lookup() {
-            let key = world.read::<u64>(stack.address(relied.key)).unwrap_or(0);
-            return changed != 0 || key != relied.key_word;
+            return Ok(changed != 0 || word(relied.key)? != relied.key_word);
         }
         // An insert or delete fills or frees one slot, and counts that.
         let more = header
@@ -234,7 +241,7 @@ impl Expected {
             .wrapping_add(1);
         let lowest = changed & changed.wrapping_neg();
         let first = lowest.checked_ilog2().map_or(0, |bit| 0xff << (bit & !7));
-        changed & !first != 0 || more > 2
+        Ok(changed & !first != 0 || more > 2)
     }
 
     /// Compares with what the runtime did. Its zero value lies in `zero`, from the first address to before the second. Where
@@ -254,7 +261,7 @@ impl Expected {
         let header = Header::read(world, stack.address(self.map)).ok_or(Cause::Fault)?;
         returned.count = header.get(world.layout().entries);
         let verdict = self.compare(world, stack, &header, zero, returned)?;
-        if verdict as u32 == Verdict::Different as u32 && self.is_changed(world, stack, &header) {
+        if verdict as u32 == Verdict::Different as u32 && self.is_changed(world, stack, &header)? {
             return Ok(Verdict::Changed);
         }
         Ok(verdict)
