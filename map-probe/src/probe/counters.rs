@@ -1,6 +1,7 @@
 //! Reads the kernel side's counters.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use map_probe_common::counts::{
 };
 use map_probe_common::op::{CELLS, of_cell};
 use map_probe_common::options::{MAPS, SITES, STACKS};
-use map_probe_common::quality::CAUSES;
+use map_probe_common::quality::{ALL, CAUSES};
 use map_probe_common::walk::MapType;
 
 use super::cut::{Kind, Kinds, hold_back};
@@ -25,7 +26,9 @@ use super::slots::Slots;
 use crate::budget::TypeNames;
 use crate::budget::estimate::Sums;
 use crate::error::Failure;
-use crate::report::counts::{Counts, Frame, Frames, Name, Quality, Rows, SiteRows, TypeRows};
+use crate::report::counts::{
+    Counts, FailureRow, Frame, Frames, Name, Quality, Rows, SiteRows, TypeRows,
+};
 use crate::wanted::Wanted;
 
 /// What only the target knows. Each thing is asked for once, also after the target has ended.
@@ -147,7 +150,11 @@ impl Counters {
         tables.give_rests();
         let quality = types.quality;
         self.cut(&mut tables);
-        Ok(self.counts(tables, quality, names, now))
+        let failures = self.failures(loaded, names)?;
+        Ok(Counts {
+            failures,
+            ..self.counts(tables, quality, names, now)
+        })
     }
 
     /// The names of types by the number of their counters, as of the last reading; unknown ones are left out.
@@ -171,6 +178,40 @@ impl Counters {
             }
         }
         loaded.leave_out(&unwanted)
+    }
+
+    /// The operations that could not be walked, as far as they are wanted.
+    fn failures(
+        &mut self,
+        loaded: &Loaded,
+        names: &mut dyn Names,
+    ) -> Result<Vec<FailureRow>, Failure> {
+        let mut counts = HashMap::new();
+        // A `SiteKey`, as two words.
+        loaded.read_all("FAILURES", |key: [u64; 2], count: u64| {
+            counts.insert(key, count);
+        })?;
+        let mut rows: BTreeMap<_, u64> = BTreeMap::new();
+        for ([caller, rest], count) in counts {
+            // Block, cell and depth, from the lowest bits on.
+            let (block, cause) = (rest as u32, (rest >> 32) as u16);
+            let (site, typ) = (self.known.caller(caller, names), self.known.block(block));
+            if self.wanted.typ(self.known.name(typ)) && self.wanted.site(self.known.frames(site)) {
+                let row = rows.entry((cause, site, typ)).or_default();
+                *row = row.saturating_add(count);
+            }
+        }
+        let rows = rows.into_iter().filter_map(|((cause, site, typ), count)| {
+            Some(FailureRow {
+                cause: *ALL.get(usize::from(cause))?,
+                typ: self.known.names.value(typ).cloned(),
+                frames: self.known.all_frames.value(site).cloned(),
+                count,
+            })
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by_key(|row| Reverse(row.count));
+        Ok(rows)
     }
 
     /// Leaves in all tables the operations that all of them have. With a filter some lists are made of one table and some of
@@ -284,6 +325,7 @@ impl Counters {
             quality,
             estimates: None,
             samples: None,
+            failures: Vec::new(),
         }
     }
 }

@@ -157,6 +157,8 @@ pub struct Counts {
     pub estimates: Option<Estimates>,
     /// Where the counts are of samples: all that were taken.
     pub samples: Option<Samples>,
+    /// Operations that could not be walked, and are in no list; the most frequent first.
+    pub failures: Vec<FailureRow>,
 }
 
 impl Counts {
@@ -204,6 +206,7 @@ impl Counts {
             by_map: listed(by_map),
             by_site: listed(since(&self.by_site, &earlier.by_site)),
             by_stack: listed(since(&self.by_stack, &earlier.by_stack)),
+            failures: failures_since(&self.failures, &earlier.failures),
             operations,
         }
     }
@@ -225,6 +228,36 @@ fn rest(maps: &[Arc<MapRows>], operations: &Rows, like: &MapRows) -> Option<Arc<
             ..*like
         })
     })
+}
+
+/// Operations that could not be walked, of one cause, at one call site, on maps of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureRow {
+    /// Why.
+    pub cause: Cause,
+    /// The map's type; `None` if unknown.
+    pub typ: Name,
+    /// The call site, as in [`SiteRows`]; `None` if unknown.
+    pub frames: Option<Frames>,
+    /// Operations, or samples.
+    pub count: u64,
+}
+
+/// Those after `earlier`, an older reading of the same counters; the most frequent first.
+fn failures_since(later: &[FailureRow], earlier: &[FailureRow]) -> Vec<FailureRow> {
+    let before = |row: &FailureRow| {
+        let same = |other: &&FailureRow| {
+            (other.cause, &other.typ, &other.frames) == (row.cause, &row.typ, &row.frames)
+        };
+        earlier.iter().find(same).map_or(0, |other| other.count)
+    };
+    let rows = later.iter().map(|row| FailureRow {
+        count: row.count.saturating_sub(before(row)),
+        ..row.clone()
+    });
+    let mut rows: Vec<_> = rows.filter(|row| row.count > 0).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.count));
+    rows
 }
 
 /// Operations seen that are in no row. All zero: the counts are exact.

@@ -1,6 +1,7 @@
 //! The words of a report: every format and `--help` say the same.
 
 use map_probe_common::op::{Class, Op, Outcome};
+use map_probe_common::quality::Cause;
 
 use super::model::Mode;
 
@@ -69,5 +70,18 @@ mod tests {
             assert_eq!(outcome(op, Outcome::Found), "hit");
             assert_eq!(outcome(op, Outcome::Absent), "miss");
         }
+    }
+}
+
+/// Why an operation could not be walked, as `quality` names it; an endless search by its own name, though it is one of those
+/// that are truncated.
+#[must_use]
+pub fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::TableFull | Cause::UnknownSite => "lost",
+        Cause::Fault => "faults",
+        Cause::Torn => "torn",
+        Cause::Bound | Cause::Undecidable => "truncated",
+        Cause::Endless => "endless",
     }
 }
