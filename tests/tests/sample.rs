@@ -1,7 +1,7 @@
 //! `--mode sample`: shares of CPU time, compared with what the target measures itself.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -298,12 +298,13 @@ fn a_search_that_never_ends_is_named(go: Go) -> Result<()> {
     if !kernel::wanted()? {
         return Ok(());
     }
-    let mut target = Target::spawn(&mut Command::new(go::fixture(
-        "endless",
-        go,
-        Variant::Plain,
-    )?))?;
-    let run = |target: &Target, format: &str| {
+    // It ends with its standard input, which is closed when this test ends in whatever way.
+    let mut target = Command::new(go::fixture("endless", go, Variant::Plain)?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let pid = target.id().to_string();
+    let run = |format: &str| {
         let arguments = [
             "--mode",
             "sample",
@@ -313,16 +314,16 @@ fn a_search_that_never_ends_is_named(go: Go) -> Result<()> {
             "off",
         ];
         let more = ["--duration", "1500ms", "--format", format, "--pid"];
-        let pid = target.pid();
         let mut all = arguments.to_vec();
         all.extend(more);
         all.push(&pid);
         profiler::run(&all)?.success()
     };
     std::thread::sleep(Duration::from_millis(300));
-    let report = Report::parse(&run(&target, "json")?.stdout)?;
-    let text = run(&target, "text")?.stdout;
+    let report = Report::parse(&run("json")?.stdout)?;
+    let text = run("text")?.stdout;
     target.kill()?;
+    target.wait()?;
 
     let met = report.number("samples/in_map_functions")? + report.number("samples/in_callees")?;
     let row = &report.json["quality"]["by_site"][0];

@@ -186,7 +186,7 @@ impl Expected {
             unit => unit,
         };
         // 0 is what there is none of.
-        let word = |address| match address {
+        let at = |address| match address {
             0 => Ok(0),
             address => world.read(address).ok_or(Cause::Fault),
         };
@@ -194,9 +194,9 @@ impl Expected {
             header: self.header(world, &header),
             table: groups(world, &header, self.hash).map_or(0, |[groups, mask]| mix(groups, mask)),
             unit: stack.keep(unit),
-            tags: word(unit)?,
+            tags: at(unit)?,
             key: stack.keep(found.key),
-            key_word: word(found.key)?,
+            key_word: at(found.key)?,
         };
         Ok(())
     }
@@ -226,13 +226,13 @@ impl Expected {
         if relied.header != self.header(world, header) || relied.table != table {
             return Ok(true);
         }
-        let word = |kept| match kept {
+        let at = |kept| match kept {
             0 => Ok(0),
             kept => world.read::<u64>(stack.address(kept)).ok_or(Cause::Fault),
         };
-        let changed = word(relied.unit)? ^ relied.tags;
+        let changed = at(relied.unit)? ^ relied.tags;
         if self.is_lookup() {
-            return Ok(changed != 0 || word(relied.key)? != relied.key_word);
+            return Ok(changed != 0 || at(relied.key)? != relied.key_word);
         }
         // An insert or delete fills or frees one slot, and counts that.
         let more = header

@@ -93,6 +93,7 @@ mod tests {
     /// A key is a kind's number, and one of some places.
     type Key = (u32, u32);
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as `hold_back` takes it")]
     fn kind((kind, _): &Key) -> Kind {
         (*kind, 1)
     }

@@ -58,6 +58,19 @@ pub const fn mode(mode: Mode) -> &'static str {
     }
 }
 
+/// Why an operation could not be walked, as `quality` names it; an endless search by its own name, though it is one of those
+/// that are truncated.
+#[must_use]
+pub fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::TableFull | Cause::UnknownSite => "lost",
+        Cause::Fault => "faults",
+        Cause::Torn => "torn",
+        Cause::Bound | Cause::Undecidable => "truncated",
+        Cause::Endless => "endless",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,18 +83,5 @@ mod tests {
             assert_eq!(outcome(op, Outcome::Found), "hit");
             assert_eq!(outcome(op, Outcome::Absent), "miss");
         }
-    }
-}
-
-/// Why an operation could not be walked, as `quality` names it; an endless search by its own name, though it is one of those
-/// that are truncated.
-#[must_use]
-pub fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::TableFull | Cause::UnknownSite => "lost",
-        Cause::Fault => "faults",
-        Cause::Torn => "torn",
-        Cause::Bound | Cause::Undecidable => "truncated",
-        Cause::Endless => "endless",
     }
 }
