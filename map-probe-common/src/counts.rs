@@ -144,6 +144,9 @@ pub const SITE_SLOTS: u32 = 65_536;
 /// Slots of the table of maps: combinations of map, type, cell and depth.
 pub const MAP_SLOTS: u32 = 16_384;
 
+/// Combinations of call site, type and cause under which operations are counted that could not be walked.
+pub const FAILURE_KEYS: u32 = 4096;
+
 /// Counters of changes of maps, each for all maps whose addresses lead to it: the change of another map costs a look.
 pub const CHANGE_COUNTERS: u32 = 4096;
 

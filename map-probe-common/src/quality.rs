@@ -16,12 +16,15 @@ pub enum Cause {
     Bound = 4,
     /// Operations: the key's type has no equality we can decide in the kernel. Part of `truncated`.
     Undecidable = 5,
+    /// Operations: no group of the table has an empty slot, and the key is not in it: the search does not end. Part of
+    /// `truncated`.
+    Endless = 6,
     /// Operations: of a program that the process began to run a moment before, and that was not read. Part of `lost`.
-    OtherProgram = 6,
+    OtherProgram = 7,
 }
 
 /// How many causes there are.
-pub const CAUSES: usize = 7;
+pub const CAUSES: usize = 8;
 
 /// All causes, by their numbers.
 pub const ALL: [Cause; CAUSES] = [
@@ -31,5 +34,6 @@ pub const ALL: [Cause; CAUSES] = [
     Cause::Torn,
     Cause::Bound,
     Cause::Undecidable,
+    Cause::Endless,
     Cause::OtherProgram,
 ];

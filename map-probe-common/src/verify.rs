@@ -53,7 +53,7 @@ pub struct Verdicts {
     /// Operations of which memory could not be read when they returned.
     pub unread: u64,
 }
-shared!(Verdicts, 40, { counts: [u64; VERDICTS], unread: u64 });
+shared!(Verdicts, 48, { counts: [u64; VERDICTS], unread: u64 });
 
 /// An operation on which walk and runtime differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct Difference {
     /// What the runtime returned.
     pub returned: Returned,
 }
-shared!(Difference, 80, { expected: Expected, returned: Returned });
+shared!(Difference, 128, { expected: Expected, returned: Returned });
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use crate::shared::shared;
 
-/// Records kept per CPU until userspace has read them; a power of two.
+/// Records kept per CPU until userspace has taken them; a power of two.
 pub const LOG_RECORDS: u32 = 16_384;
 
 /// Whether operations are counted now, and in which window: `number << 1 | open`.
@@ -36,7 +36,8 @@ pub const TRAP_KINDS: usize = 3;
 /// Where a site's cookie has the kind of its instruction; below it is the site's index.
 pub const COOKIE_KIND_SHIFT: u32 = 32;
 
-/// What one CPU's traps cost so far. Written by the kernel side, read by userspace, which may set `first` to 0.
+/// What one CPU's traps cost so far. Written by the kernel side, read by userspace, which writes `taken`, and may set
+/// `first` to 0.
 /// Times are `CLOCK_MONOTONIC`, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -49,7 +50,7 @@ pub struct Tally {
     pub open_traps: [u64; TRAP_KINDS],
     /// Time in the program of these.
     pub open_program_ns: u64,
-    /// Records written to the log.
+    /// Places of the log that were given to operations, whose records are there or still to come.
     pub logged: u64,
     /// When the first trap began since userspace set this to 0.
     pub first: u64,
@@ -57,15 +58,18 @@ pub struct Tally {
     pub last: u64,
     /// The site of the last trap: an index into the table of sites.
     pub last_site: u64,
+    /// Records of the log that userspace has taken: their places are free again.
+    pub taken: u64,
     /// Keeps each CPU's tally in cache lines of its own.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 3],
 }
 shared!(Tally, 128, {
     traps: [u64; TRAP_KINDS], program_ns: u64, open_traps: [u64; TRAP_KINDS], open_program_ns: u64,
-    logged: u64, first: u64, last: u64, last_site: u64, reserved: [u64; 4],
+    logged: u64, first: u64, last: u64, last_site: u64, taken: u64, reserved: [u64; 3],
 });
 
-/// One counted operation: depth, cell, block of its type, and the low bits of its window's number. Never 0, as depths are not.
+/// One counted operation: depth, cell, and block of its type. Never 0, as depths are not: 0 is a place of the log whose
+/// record is still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Record(pub u64);
@@ -73,37 +77,24 @@ pub struct Record(pub u64);
 const DEPTH_BITS: u32 = 24;
 const CELL_BITS: u32 = 4;
 const BLOCK_BITS: u32 = 16;
-const WINDOW_SHIFT: u32 = DEPTH_BITS + CELL_BITS + BLOCK_BITS;
-const WINDOW_BITS: u32 = 64 - WINDOW_SHIFT;
 
 impl Record {
+    /// Of no operation: it had a place, and then could not be counted.
+    pub const VOID: Self = Self(1 << 63);
+
     /// Packs an operation. Depths are far below 2^24, as walks are bounded; blocks below 2^16.
     #[must_use]
-    pub const fn new(window: u64, block: u32, cell: u32, depth: u32) -> Self {
+    pub const fn new(block: u32, cell: u32, depth: u32) -> Self {
         let depth = depth as u64 & ((1 << DEPTH_BITS) - 1);
         let cell = cell as u64 & ((1 << CELL_BITS) - 1);
         let block = block as u64 & ((1 << BLOCK_BITS) - 1);
-        Self(
-            depth | cell << DEPTH_BITS | block << (DEPTH_BITS + CELL_BITS) | window << WINDOW_SHIFT,
-        )
-    }
-
-    /// Whether it was written in this window.
-    #[must_use]
-    pub const fn is_of(self, window: u64) -> bool {
-        self.0 >> WINDOW_SHIFT == window & ((1 << WINDOW_BITS) - 1)
-    }
-
-    /// The same without its window: what operations of one kind have in common.
-    #[must_use]
-    pub const fn kind(self) -> Self {
-        Self(self.0 & ((1 << WINDOW_SHIFT) - 1))
+        Self(depth | cell << DEPTH_BITS | block << (DEPTH_BITS + CELL_BITS))
     }
 
     /// The same with another block.
     #[must_use]
     pub const fn with_block(self, block: u32) -> Self {
-        Self::new(0, block, self.cell(), self.depth())
+        Self::new(block, self.cell(), self.depth())
     }
 
     /// Buckets or groups examined.
@@ -131,15 +122,13 @@ mod tests {
 
     #[test]
     fn a_record_holds_what_was_put_into_it() {
-        let record = Record::new(0x12_3456_789a, 1024, 11, 65_537);
+        let record = Record::new(1024, 11, 65_537);
         assert_eq!(
             (record.block(), record.cell(), record.depth()),
             (1024, 11, 65_537)
         );
-        assert!(record.is_of(0x12_3456_789a));
-        assert!(!record.is_of(0x12_3456_789b));
-        assert_eq!(record.kind(), Record::new(7, 1024, 11, 65_537).kind());
-        assert_ne!(record.kind().0, 0);
+        assert_ne!(record, Record::VOID);
+        assert_ne!(Record::new(0, 0, 1).0, 0);
     }
 
     #[test]

@@ -32,10 +32,12 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{perf_event, uprobe};
 use aya_ebpf::programs::{PerfEventContext, ProbeContext};
 use aya_log_ebpf::{debug, info};
+use map_probe_common::counts::UNKNOWN_TYPE_BLOCK;
 use map_probe_common::op::cell;
 use map_probe_common::quality::Cause;
 use map_probe_common::site::Role;
 use map_probe_common::walk::{End, Search};
+use map_probe_common::window::Record;
 
 use crate::scratch::Scratch;
 use crate::values::Values;
@@ -105,7 +107,9 @@ fn operation<const VERIFY: bool>(
     trap: Trap,
     scratch: &mut Scratch,
 ) -> Result<(), Cause> {
-    Values::read(ctx, &mut scratch.places, &mut scratch.values)?;
+    if let Err(cause) = Values::read(ctx, &mut scratch.places, &mut scratch.values) {
+        return Err(count::failed_at(0, UNKNOWN_TYPE_BLOCK, cause));
+    }
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
     if world::options().map != 0 && world::options().map != values.operation.map {
@@ -118,7 +122,10 @@ fn operation<const VERIFY: bool>(
         };
         values.operation.hash = hash;
     }
-    let typ = types::of(Kernel, values.typ)?;
+    let typ = match types::of(Kernel, values.typ) {
+        Ok(typ) => typ,
+        Err(cause) => return Err(count::failed_at(values.caller, UNKNOWN_TYPE_BLOCK, cause)),
+    };
     if types::is_unwanted(&typ) {
         return Ok(());
     }
@@ -147,13 +154,19 @@ fn operation<const VERIFY: bool>(
                 depth
             );
             let op = values.operation.op;
-            count::operation(typ.block, op, outcome, class, depth)?;
             let cell = cell(op, outcome, class);
-            places::count(scratch, typ.block, cell as u32, depth);
+            // Whatever can fail comes before anything is counted; then the operation is in all lists, or in none.
             if VERIFY {
-                verify::expect(ctx, scratch, outcome, class)?;
+                verify::expect(ctx, scratch, &typ, cell)?;
             }
-            trap.log(typ.block, cell, depth)
+            let place = trap.reserve()?;
+            if let Err(cause) = count::operation(typ.block, cell, depth) {
+                trap.log(place, Record::VOID);
+                return Err(cause);
+            }
+            places::count(scratch, typ.block, cell as u32, depth);
+            trap.log(place, Record::new(typ.block, cell as u32, depth));
+            Ok(())
         }
         End::Deferred => pending::put(values.goroutine, values.operation.hash, trap.window()),
         End::Failed(cause) => {
@@ -165,7 +178,7 @@ fn operation<const VERIFY: bool>(
                 values.operation.hash,
                 cause as u32
             );
-            Err(cause)
+            Err(count::failed_at(values.caller, typ.block, cause))
         }
     }
 }

@@ -7,6 +7,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::pt_regs;
+use map_probe_common::counts::UNKNOWN_TYPE_BLOCK;
 use map_probe_common::equal::EqualProgram;
 use map_probe_common::op::{Class, Op, Outcome, cell};
 use map_probe_common::quality::Cause;
@@ -172,7 +173,9 @@ fn walk(
         return Ok(false);
     }
     let site = SITES.get(site as u32 - 1).ok_or(Cause::UnknownSite)?;
-    read_values(ctx, site, met.stack_pointer, scratch)?;
+    if let Err(cause) = read_values(ctx, site, met.stack_pointer, scratch) {
+        return Err(count::failed_at(0, UNKNOWN_TYPE_BLOCK, cause));
+    }
     // SAFETY: they have just been written.
     let values = unsafe { scratch.values.assume_init_mut() };
     let operation = &mut values.operation;
@@ -180,16 +183,29 @@ fn walk(
     if only != 0 && only != operation.map {
         return Ok(false);
     }
-    let typ = types::of(Kernel, values.typ)?;
-    if holds_nothing(operation.map)? {
+    let caller = values.caller;
+    let typ = match types::of(Kernel, values.typ) {
+        Ok(typ) => typ,
+        Err(cause) => return Err(count::failed_at(caller, UNKNOWN_TYPE_BLOCK, cause)),
+    };
+    let failed = |cause| Err(count::failed_at(caller, typ.block, cause));
+    let is_empty = match holds_nothing(operation.map) {
+        Ok(is_empty) => is_empty,
+        Err(cause) => return failed(cause),
+    };
+    if is_empty {
         // Lookups and deletes end before they hash; an insert finds nothing whatever the hash.
         if operation.op as u8 == Op::Insert as u8 {
             return Ok(false);
         }
         return counted(scratch, typ.block, Outcome::Absent, Class::Small, 1);
     }
-    if site.hash == Place::NONE.0 && !hash_of(sampled, typ.key_program, typ.key_bytes, operation)? {
-        return Ok(false);
+    if site.hash == Place::NONE.0 {
+        match hash_of(sampled, typ.key_program, typ.key_bytes, operation) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(cause) => return failed(cause),
+        }
     }
     match Search::walk_in(
         &mut scratch.search,
@@ -204,7 +220,7 @@ fn walk(
             depth,
         } => counted(scratch, typ.block, outcome, class, depth),
         End::Deferred => Ok(false),
-        End::Failed(cause) => Err(cause),
+        End::Failed(cause) => failed(cause),
     }
 }
 
@@ -231,8 +247,9 @@ fn counted(
 ) -> Result<bool, Cause> {
     // SAFETY: written before the walk.
     let op = unsafe { scratch.values.assume_init_ref() }.operation.op;
-    count::operation(block, op, outcome, class, depth)?;
-    places::count(scratch, block, cell(op, outcome, class) as u32, depth);
+    let cell = cell(op, outcome, class);
+    count::operation(block, cell, depth)?;
+    places::count(scratch, block, cell as u32, depth);
     Ok(true)
 }
 

@@ -6,7 +6,7 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
 use map_probe_common::Site;
-use map_probe_common::counts::{Block, DeepKey, MapSlot, SiteSlot, Stack};
+use map_probe_common::counts::{Block, DeepKey, FAILURE_KEYS, MapSlot, SiteKey, SiteSlot, Stack};
 use map_probe_common::equal::{EqualProgram, EqualStep};
 use map_probe_common::lives::{Identity, RING_BYTES};
 use map_probe_common::quality::CAUSES;
@@ -60,6 +60,11 @@ pub(crate) static COUNTS: PerCpuArray<Block> = PerCpuArray::with_max_entries(16,
 /// Operations deeper than that. Written here, read by userspace.
 #[map]
 pub(crate) static DEEP: HashMap<DeepKey, u64> = HashMap::with_max_entries(16384, 0);
+
+/// Operations that could not be walked, by call site, type, and cause in the place of the cell. Written here, read by
+/// userspace.
+#[map]
+pub(crate) static FAILURES: HashMap<SiteKey, u64> = HashMap::with_max_entries(FAILURE_KEYS, 0);
 
 /// Operations by call site, type, cell and depth. Written here, read by userspace in its own memory.
 #[map]

@@ -3,10 +3,10 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{BPF_ANY, pt_regs};
 use aya_ebpf::programs::ProbeContext;
-use map_probe_common::op::{Class, Outcome, cell};
+use map_probe_common::op::{Outcome, of_cell};
 use map_probe_common::quality::Cause;
 use map_probe_common::verify::Cookie;
-use map_probe_common::walk::{Expected, Found, Returned, VERDICTS as KINDS, Verdict};
+use map_probe_common::walk::{Expected, Found, MapType, Returned, VERDICTS as KINDS, Verdict};
 
 use crate::scratch::Scratch;
 use crate::tables::{DIFFERENCES, DIFFERENCES_USED, EXPECTED, VERDICTS, ZERO};
@@ -29,12 +29,12 @@ fn cookie(ctx: &ProbeContext) -> Cookie {
 pub(crate) fn expect(
     ctx: &ProbeContext,
     scratch: &mut Scratch,
-    outcome: Outcome,
-    class: Class,
+    typ: &MapType,
+    cell: usize,
 ) -> Result<(), Cause> {
     // SAFETY: the operation's values were written before it was walked.
     let values = unsafe { scratch.values.assume_init_ref() };
-    let found = if outcome as u8 == Outcome::Found as u8 {
+    let found = if matches!(of_cell(cell), Some((_, Outcome::Found, _))) {
         // SAFETY: a walk that found its key had to step, and so its state was written.
         unsafe { scratch.search.assume_init_ref() }.found()
     } else {
@@ -43,10 +43,9 @@ pub(crate) fn expect(
     scratch.expected.typ = values.typ;
     scratch.expected.hash = values.operation.hash;
     scratch.expected.function = cookie(ctx).function();
-    scratch.expected.cell = cell(values.operation.op, outcome, class) as u16;
-    scratch
-        .expected
-        .note(Kernel, values.goroutine, values.operation.map, found)?;
+    scratch.expected.cell = cell as u16;
+    let (goroutine, map) = (values.goroutine, values.operation.map);
+    scratch.expected.note(Kernel, goroutine, map, typ, found)?;
     EXPECTED
         .insert(&values.goroutine, &scratch.expected, u64::from(BPF_ANY))
         .map_err(|_| Cause::TableFull)

@@ -10,6 +10,9 @@ use map_probe_common::window::{COOKIE_KIND_SHIFT, Gate, LOG_RECORDS, Record, TRA
 use crate::tables::{GATE, LOG, TALLY};
 use crate::{atomic, cookie, opaque};
 
+/// How often a place in the log is asked for, when other threads of the CPU come between.
+const ASKED: usize = 4;
+
 /// Not 0 if there are windows. Written by userspace before loading, so that the verifier leaves all of this out where
 /// every operation is traced.
 #[unsafe(no_mangle)]
@@ -97,21 +100,41 @@ impl Trap {
         }
     }
 
-    /// Writes a counted operation to the log, which is how userspace knows in which window it was.
+    /// A place in the log for an operation that is about to be counted; none if userspace is a whole log behind.
     #[inline(always)]
-    pub(crate) fn log(self, block: u32, cell: usize, depth: u32) -> Result<(), Cause> {
+    pub(crate) fn reserve(self) -> Result<u32, Cause> {
         if !windowed() {
-            return Ok(());
+            return Ok(0);
         }
         let tally = tally().ok_or(Cause::TableFull)?;
-        // SAFETY: the pointer is to a map's value.
-        let at = atomic::next(unsafe { &mut (*tally).logged }).wrapping_sub(1);
-        let index = cpu() * LOG_RECORDS + (at as u32 & (LOG_RECORDS - 1));
-        let slot = LOG.get_ptr_mut(index).ok_or(Cause::TableFull)?;
-        let record = Record::new(self.window(), block, cell as u32, depth);
-        // SAFETY: the pointer is to a map's value, a word that is written whole.
-        unsafe { slot.write_volatile(record.0) };
-        Ok(())
+        for _ in 0..ASKED {
+            // In this order: what was taken was given away before.
+            // SAFETY: the pointer is to a map's value, aligned words that are read whole.
+            let (taken, at) = unsafe {
+                let taken = (&raw const (*tally).taken).read_volatile();
+                (taken, (&raw const (*tally).logged).read_volatile())
+            };
+            if at.wrapping_sub(taken) >= u64::from(LOG_RECORDS) {
+                break;
+            }
+            // SAFETY: as above.
+            let logged = unsafe { &raw mut (*tally).logged };
+            if atomic::compare_exchange(logged, at, at.wrapping_add(1)) == at {
+                return Ok(cpu() * LOG_RECORDS + (at as u32 & (LOG_RECORDS - 1)));
+            }
+        }
+        Err(Cause::TableFull)
+    }
+
+    /// Writes the record of an operation that has been counted to the place that was reserved for it.
+    #[inline(always)]
+    pub(crate) fn log(self, place: u32, record: Record) {
+        if windowed()
+            && let Some(slot) = LOG.get_ptr_mut(place)
+        {
+            // SAFETY: the pointer is to a map's value, a word that is written whole.
+            unsafe { slot.write_volatile(record.0) };
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::own;
 use crate::probe::guard::ended as guard_ended;
 use crate::probe::{CommandOutput, Guard, Held, Program};
 use crate::record::Recorder;
+use crate::report::consistency::Consistency;
 use crate::report::model::{Cost, Counts, Fate, Mode, Report, TargetInfo};
 use crate::report::ranked::Ranking;
 use crate::report::words;
@@ -435,6 +436,8 @@ struct Progress {
     /// In sample mode.
     rate: Option<Rate>,
     started: SystemTime,
+    /// In debug builds: whether the lists of reports agree.
+    consistency: Option<Consistency>,
     counts: Counts,
     /// What was taken in windows, if there are any.
     account: Option<Account>,
@@ -452,6 +455,7 @@ impl Progress {
             started,
             filters: request.wanted.filters(),
             ranking: request.ranking,
+            consistency: cfg!(debug_assertions).then(|| Consistency::new(&request.wanted)),
             counts: Counts::default(),
             account: request.bound.map(Account::new),
             until: Duration::ZERO,
@@ -471,6 +475,9 @@ impl Progress {
             Some(account) => account.interval(&reading.taken, counts, &reading.names, seconds),
             None => self.everything(counts, self.until, until),
         };
+        if let Some(consistency) = &mut self.consistency {
+            expect_none(&consistency.interval(&told.counts));
+        }
         self.cpu = cpu;
         self.counts = reading.counts.clone();
         self.until = until;
@@ -485,6 +492,9 @@ impl Progress {
             Some(account) => account.whole(reading.counts.clone(), &reading.names, seconds),
             None => self.everything(reading.counts.clone(), Duration::ZERO, until),
         };
+        if let Some(consistency) = &self.consistency {
+            expect_none(&consistency.whole(&told.counts));
+        }
         self.report(told, (until, until), own::cpu_time(), true)
     }
 
@@ -544,6 +554,15 @@ impl Progress {
             counts: told.counts,
         }
     }
+}
+
+/// Lists of reports that do not agree are a bug.
+fn expect_none(different: &[String]) {
+    debug_assert!(
+        different.is_empty(),
+        "lists differ: {}",
+        different.join("; ")
+    );
 }
 
 /// The line that says: from now on operations are counted, or the target is sampled.

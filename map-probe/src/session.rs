@@ -16,7 +16,7 @@ use map_probe_common::window::COOKIE_KIND_SHIFT;
 
 pub use verifying::Lie;
 
-use crate::budget::TypeNames;
+use crate::budget::{Taken, TypeNames};
 use crate::cli::Assumptions;
 use crate::error::{Failure, Status};
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
@@ -161,7 +161,7 @@ impl Session {
             planned,
             verifying,
             loaded,
-            counters: Counters::new(wanted.clone(), &tables.sites),
+            counters: Counters::new(wanted.clone(), tables.options.count, &tables.sites),
             wanted: wanted.clone(),
             sampled,
             start: OnceCell::new(),
@@ -385,6 +385,11 @@ impl Session {
             counts.samples = Some(sampled.read(loaded)?);
         }
         Ok(counts)
+    }
+
+    /// In windows: what was taken of them before the next [`Session::read`].
+    pub fn took(&mut self, taken: &Taken) {
+        self.counters.took(&taken.sums);
     }
 
     /// The names of types as records of windows have them, as of the last [`Session::read`].

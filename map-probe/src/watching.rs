@@ -70,10 +70,14 @@ impl Watching {
             sampler.follow_cpus(session.loaded())?;
         }
         let taken = match self {
-            Self::Windows(watch, _) | Self::Ended(Some(watch)) => watch.take(),
+            Self::Windows(watch, _) | Self::Ended(Some(watch)) => {
+                let taken = watch.take();
+                session.took(&taken);
+                taken
+            }
             Self::All(_) | Self::Samples(_) | Self::Ended(None) => Taken::default(),
         };
-        // After what was taken, so that the types of that are there.
+        // After what was taken, so that the types of that are there, and each of its operations is counted.
         let counts = session.read()?;
         Ok(Reading {
             counts,

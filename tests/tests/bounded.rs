@@ -236,3 +236,64 @@ fn a_program_that_does_little_with_maps_is_watched_all_the_time() -> Result<()> 
     );
     Ok(())
 }
+
+/// In every interval all lists have the same operations, and the intervals of each list add up to the whole.
+fn lists_agree(bound: &str) -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let mut target = working("deep")?;
+    let pid = target.id().to_string();
+    let mut arguments = vec!["--max-overhead", bound, "--interval", "100ms"];
+    arguments.extend(["--duration", "5s", "--format", "ndjson", "--pid", &pid]);
+    let ended = profiler::run(&arguments);
+    target.kill()?;
+    target.wait()?;
+    let mut sums = [0; 4];
+    for line in ended?.success()?.stdout.lines() {
+        let report: Value = serde_json::from_str(line)?;
+        let rows = |of: &Value| -> u64 {
+            let rows = of["operations"].as_array().into_iter().flatten();
+            rows.filter_map(|row| row["count"].as_u64()).sum()
+        };
+        let list = |name: &str| -> u64 {
+            report[name]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(rows)
+                .sum()
+        };
+        let totals = [
+            rows(&report),
+            list("by_type"),
+            list("by_map"),
+            list("by_site"),
+        ];
+        ensure!(
+            totals.iter().all(|total| *total == totals[0]),
+            "{bound}: {totals:?}"
+        );
+        if report["final"] == true {
+            ensure!(
+                totals == sums && totals[0] > 0,
+                "{bound}: {totals:?}, intervals {sums:?}"
+            );
+        } else {
+            for (sum, total) in sums.iter_mut().zip(totals) {
+                *sum += total;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn all_lists_agree_in_windows() -> Result<()> {
+    lists_agree("20%")
+}
+
+#[test]
+fn all_lists_agree_where_everything_is_traced() -> Result<()> {
+    lists_agree("off")
+}

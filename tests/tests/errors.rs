@@ -575,3 +575,76 @@ fn without_privileges_it_is_not_permitted() -> Result<()> {
         .refused(&[NOT_PERMITTED])
         .context("a command")
 }
+
+/// The verifier gives up while a signal is pending: whatever signals come while the program is loaded, it starts.
+#[test]
+fn signals_while_it_starts_do_no_harm() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let target = Target::waiting(Go::V1_27, &[])?;
+    for _ in 0..25 {
+        let mut command = Command::new(profiler::binary()?);
+        command
+            .args([
+                "--max-overhead",
+                "off",
+                "--duration",
+                "10ms",
+                "--pid",
+                &target.pid(),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let pid = i32::try_from(child.id())?;
+        while child.try_wait()?.is_none() {
+            for signal in [libc::SIGCONT, libc::SIGWINCH] {
+                // SAFETY: kill has no memory effects; the child may have ended, and has not been waited for by others.
+                unsafe { libc::kill(pid, signal) };
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let output = child.wait_with_output()?;
+        ensure!(
+            output.status.success(),
+            "{}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+/// Runs map-probe by a shell that first does something to its surroundings.
+fn in_surroundings(prepare: &str, target: &Target) -> Result<map_probe_tests::profiler::Ended> {
+    let program = profiler::binary()?;
+    let script = format!(
+        "{prepare}; exec {} --duration 10ms --pid {}",
+        text(&program)?,
+        target.pid()
+    );
+    Profiler::spawn(Command::new("unshare").args(["--mount", "sh", "-ec", &script]))?.finish()
+}
+
+#[test]
+fn what_the_system_lacks_is_said() -> Result<()> {
+    const INTERNAL: i32 = 1;
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let target = Target::waiting(Go::V1_27, &[])?;
+    for (prepare, words, statuses) in [
+        ("umount -R -l /sys", "/sys", &[NOT_PERMITTED][..]),
+        ("ulimit -n 20", "ulimit -n", &[INTERNAL][..]),
+    ] {
+        let ended = in_surroundings(prepare, &target)?;
+        ended.refused(statuses).context(prepare)?;
+        ensure!(
+            ended.stderr.contains(words) && !ended.stderr.contains("a bug"),
+            "{prepare}: {}",
+            ended.stderr
+        );
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! `--mode sample`: shares of CPU time, compared with what the target measures itself.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -290,4 +291,69 @@ fn a_duration_ends_a_sampled_run_too() -> Result<()> {
     std::thread::sleep(Duration::from_millis(10));
     ensure!(target.is_alive()?, "the target ended");
     Ok(())
+}
+
+/// A table without an empty slot: the target looks for a key that is not there, for ever.
+fn a_search_that_never_ends_is_named(go: Go) -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    // It ends with its standard input, which is closed when this test ends in whatever way.
+    let mut target = Command::new(go::fixture("endless", go, Variant::Plain)?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let pid = target.id().to_string();
+    let run = |format: &str| {
+        let arguments = [
+            "--mode",
+            "sample",
+            "--frequency",
+            "499",
+            "--max-overhead",
+            "off",
+        ];
+        let more = ["--duration", "1500ms", "--format", format, "--pid"];
+        let mut all = arguments.to_vec();
+        all.extend(more);
+        all.push(&pid);
+        profiler::run(&all)?.success()
+    };
+    std::thread::sleep(Duration::from_millis(300));
+    let report = Report::parse(&run("json")?.stdout)?;
+    let text = run("text")?.stdout;
+    target.kill()?;
+    target.wait()?;
+
+    let met = report.number("samples/in_map_functions")? + report.number("samples/in_callees")?;
+    let row = &report.json["quality"]["by_site"][0];
+    ensure!(
+        row["cause"] == "endless"
+            && row["type"] == "map[uint64]uint64"
+            && row["function"] == "main.search",
+        "{}",
+        report.json["quality"]
+    );
+    let count = row["count"].as_u64().context("a count")?;
+    ensure!(
+        count * 2 > met && report.number("quality/truncated")? >= count,
+        "{count} of {met}"
+    );
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(
+        text.contains("in map operations are in one search that does not end")
+            && text.contains("on map[uint64]uint64 at main.search (main.go:"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_search_that_never_ends_is_named_in_go_1_26() -> Result<()> {
+    a_search_that_never_ends_is_named(Go::V1_26)
+}
+
+#[test]
+fn a_search_that_never_ends_is_named_in_go_1_27() -> Result<()> {
+    a_search_that_never_ends_is_named(Go::V1_27)
 }

@@ -25,7 +25,7 @@ use crate::quality::Cause;
 
 pub use search::{Operation, Search, see_map};
 pub use types::{Equality, MapType, map_type};
-pub use verify::{Expected, Found, Returned, VERDICTS, Verdict};
+pub use verify::{Expected, Found, Relied, Returned, VERDICTS, Verdict};
 
 /// The most steps one walk takes: one per bucket or group, per key compared, and per 32 bytes of a long key.
 ///

@@ -63,6 +63,7 @@ mod status {
     pub(super) const ABSENT: u32 = 2;
     pub(super) const FAULT: u32 = 3;
     pub(super) const UNDECIDABLE: u32 = 4;
+    pub(super) const ENDLESS: u32 = 5;
 }
 
 /// A search under way.
@@ -186,6 +187,7 @@ impl<W: World> Search<W> {
             },
             status::FAULT => End::Failed(Cause::Fault),
             status::UNDECIDABLE => End::Failed(Cause::Undecidable),
+            status::ENDLESS => End::Failed(Cause::Endless),
             _ => End::Failed(Cause::Bound),
         }
     }
@@ -241,7 +243,7 @@ impl<W: World> Search<W> {
         }
         if is_swiss(self.world) {
             if !swiss::advance(&mut self.position, self.typ.unit_size, self.depth) {
-                return self.fail(Cause::Bound);
+                return self.finish(status::ENDLESS);
             }
         } else {
             match classic::advance(self.world, self.position.unit, self.typ.unit_size) {
@@ -336,6 +338,12 @@ impl<W: World> Search<W> {
             tag: self.position.unit.wrapping_add(slot),
             element: self.position.unit.wrapping_add(element),
             is_indirect: self.typ.indirect_elem,
+            unit: self.position.unit,
+            key: self
+                .position
+                .unit
+                .wrapping_add(u64::from(self.typ.keys_offset))
+                .wrapping_add(slot * u64::from(self.typ.key_stride)),
         }
     }
 

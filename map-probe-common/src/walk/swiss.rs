@@ -52,13 +52,7 @@ pub(super) fn start<W: World>(
         };
         return Start::Search(only, Class::Small);
     }
-    // With one table the shift is not looked at.
-    // Go 1.24..1.27 swiss internal/runtime/maps/map.go: (*Map).directoryIndex has "if m.dirLen == 1 { return 0 } return hash >> (m.globalShift & 63)"
-    let index = if tables == 1 {
-        0
-    } else {
-        operation.hash >> (header.get(layout.shift) & 63)
-    };
+    let index = directory_index(tables, header.get(layout.shift), operation.hash);
     if index >= tables {
         return Start::End(End::Failed(Cause::Torn));
     }
@@ -66,6 +60,13 @@ pub(super) fn start<W: World>(
         Some(table) => in_table(world, table, typ, operation.hash),
         None => Start::End(End::Failed(Cause::Fault)),
     }
+}
+
+/// The index of the hash's table in a directory of so many.
+pub(super) fn directory_index(tables: u64, shift: u64, hash: u64) -> u64 {
+    // With one table the shift is not looked at.
+    // Go 1.24..1.27 swiss internal/runtime/maps/map.go: (*Map).directoryIndex has "if m.dirLen == 1 { return 0 } return hash >> (m.globalShift & 63)"
+    if tables == 1 { 0 } else { hash >> (shift & 63) }
 }
 
 /// The group of a table that is searched first.
@@ -107,7 +108,7 @@ pub(super) fn candidates(controls: u64, tag: u8, search: u8, is_only: bool) -> (
     (matching, is_only || ends != 0)
 }
 
-/// Goes to the next group of the sequence; false once it has passed as many as there are.
+/// Goes to the next group of the sequence; false once it has passed as many as there are, which are all of them.
 pub(super) fn advance(position: &mut Position, group_size: u32, depth: u32) -> bool {
     if u64::from(depth) > position.mask {
         return false;

@@ -10,12 +10,16 @@
 //! | delete | absent | as many entries as before |
 //!
 //! An element that is held by pointer is returned as what the pointer points to.
+//!
+//! Where it shows something else, it may be that somebody wrote to the map meanwhile: a data race in the target, or memory
+//! that it scrambles. So what the walk relied on is kept ([`Relied`]), and looked at again.
 
-use super::{Header, World};
+use super::{Header, MapType, World, swiss};
 use crate::layout::LayoutKind;
 use crate::op::{Class, Op, Outcome, of_cell};
 use crate::quality::Cause;
 use crate::shared::shared;
+use crate::slots::mix;
 
 /// Where a walk found its key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,10 @@ pub struct Found {
     pub element: u64,
     /// 1 if it is a pointer to it.
     pub is_indirect: u32,
+    /// Address of the bucket or group.
+    pub unit: u64,
+    /// Address of the slot's key, or of the pointer to it.
+    pub key: u64,
 }
 
 /// What a walk said of an operation, until the function returns.
@@ -52,11 +60,32 @@ pub struct Expected {
     pub function: u16,
     /// Operation, outcome and class, as [`crate::op::cell`] numbers them.
     pub cell: u16,
+    /// What of the map's memory the walk relied on.
+    pub relied: Relied,
 }
-shared!(Expected, 56, {
+shared!(Expected, 104, {
     typ: u64, hash: u64, map: u64, count: u64, tag: u64, element: u64,
-    is_indirect: u32, function: u16, cell: u16,
+    is_indirect: u32, function: u16, cell: u16, relied: Relied,
 });
+
+/// What of a map's memory a walk relied on: as long as nobody else writes to the map, its operation leaves it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Relied {
+    /// The words of the header that the operation leaves alone, as one number.
+    pub header: u64,
+    /// Swiss: where the table has its groups, and how many, as one number.
+    pub table: u64,
+    /// The bucket or group that the key was found in, or else the first: its address.
+    pub unit: u64,
+    /// Its first word: tophashes or control bytes.
+    pub tags: u64,
+    /// The first word of the key that was found, or of the pointer to it: its address; 0 if none was.
+    pub key: u64,
+    /// That word.
+    pub key_word: u64,
+}
+shared!(Relied, 48, { header: u64, table: u64, unit: u64, tags: u64, key: u64, key_word: u64 });
 
 /// What a map function returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -88,10 +117,12 @@ pub enum Verdict {
     Different = 2,
     /// Both found the key; but the runtime moved all entries to new memory, so that there is no slot to compare.
     Moved = 3,
+    /// They differ; but what the walk relied on was changed meanwhile, by somebody else.
+    Changed = 4,
 }
 
 /// How many verdicts there are.
-pub const VERDICTS: usize = 4;
+pub const VERDICTS: usize = 5;
 
 /// Bit of an address that is a distance from the end of the stack.
 const ON_STACK: u64 = 1 << 63;
@@ -130,7 +161,7 @@ impl Stack {
 }
 
 impl Expected {
-    /// Notes where things are: `map`, and what was `found`. The other fields are the caller's.
+    /// Notes where things are: `map`, of type `typ`, and what was `found`. The other fields are the caller's.
     ///
     /// # Errors
     ///
@@ -140,6 +171,7 @@ impl Expected {
         world: W,
         goroutine: u64,
         map: u64,
+        typ: &MapType,
         found: Found,
     ) -> Result<(), Cause> {
         let stack = Stack::of(world, goroutine)?;
@@ -149,10 +181,71 @@ impl Expected {
         self.tag = stack.keep(found.tag);
         self.element = stack.keep(found.element);
         self.is_indirect = found.is_indirect;
+        let unit = match found.unit {
+            0 => first_unit(world, &header, typ, self.hash),
+            unit => unit,
+        };
+        // 0 is what there is none of.
+        let at = |address| match address {
+            0 => Ok(0),
+            address => world.read(address).ok_or(Cause::Fault),
+        };
+        self.relied = Relied {
+            header: self.header(world, &header),
+            table: groups(world, &header, self.hash).map_or(0, |[groups, mask]| mix(groups, mask)),
+            unit: stack.keep(unit),
+            tags: at(unit)?,
+            key: stack.keep(found.key),
+            key_word: at(found.key)?,
+        };
         Ok(())
     }
 
-    /// Compares with what the runtime did. Its zero value lies in `zero`, from the first address to before the second.
+    fn is_lookup(&self) -> bool {
+        matches!(of_cell(usize::from(self.cell)), Some((Op::Lookup, ..)))
+    }
+
+    /// The header's words that the operation leaves alone, as one number.
+    fn header<W: World>(&self, world: W, header: &Header) -> u64 {
+        let layout = world.layout();
+        if !self.is_lookup() {
+            let storage = mix(header.get(layout.storage), header.get(layout.second));
+            return mix(storage, header.get(layout.shift));
+        }
+        let mut all = 0;
+        for word in header.0 {
+            all = mix(all, word);
+        }
+        all
+    }
+
+    /// Whether what the walk relied on has been changed by somebody else.
+    fn is_changed<W: World>(&self, world: W, stack: Stack, header: &Header) -> Result<bool, Cause> {
+        let relied = &self.relied;
+        let table = groups(world, header, self.hash).map_or(0, |[groups, mask]| mix(groups, mask));
+        if relied.header != self.header(world, header) || relied.table != table {
+            return Ok(true);
+        }
+        let at = |kept| match kept {
+            0 => Ok(0),
+            kept => world.read::<u64>(stack.address(kept)).ok_or(Cause::Fault),
+        };
+        let changed = at(relied.unit)? ^ relied.tags;
+        if self.is_lookup() {
+            return Ok(changed != 0 || at(relied.key)? != relied.key_word);
+        }
+        // An insert or delete fills or frees one slot, and counts that.
+        let more = header
+            .get(world.layout().entries)
+            .wrapping_sub(self.count)
+            .wrapping_add(1);
+        let lowest = changed & changed.wrapping_neg();
+        let first = lowest.checked_ilog2().map_or(0, |bit| 0xff << (bit & !7));
+        Ok(changed & !first != 0 || more > 2)
+    }
+
+    /// Compares with what the runtime did. Its zero value lies in `zero`, from the first address to before the second. Where
+    /// it differs, looks whether what the walk relied on has been changed by somebody else.
     ///
     /// # Errors
     ///
@@ -164,10 +257,25 @@ impl Expected {
         zero: [u64; 2],
         returned: &mut Returned,
     ) -> Result<Verdict, Cause> {
-        let layout = world.layout();
         let stack = Stack::of(world, goroutine)?;
         let header = Header::read(world, stack.address(self.map)).ok_or(Cause::Fault)?;
-        returned.count = header.get(layout.entries);
+        returned.count = header.get(world.layout().entries);
+        let verdict = self.compare(world, stack, &header, zero, returned)?;
+        if verdict as u32 == Verdict::Different as u32 && self.is_changed(world, stack, &header)? {
+            return Ok(Verdict::Changed);
+        }
+        Ok(verdict)
+    }
+
+    fn compare<W: World>(
+        &self,
+        world: W,
+        stack: Stack,
+        header: &Header,
+        zero: [u64; 2],
+        returned: &Returned,
+    ) -> Result<Verdict, Cause> {
+        let layout = world.layout();
         let Some((op, outcome, class)) = of_cell(usize::from(self.cell)) else {
             return Ok(Verdict::Different);
         };
@@ -209,6 +317,34 @@ impl Expected {
             return Ok(Verdict::Moved);
         }
         Ok(same(element == returned.element && returned.found != 0))
+    }
+}
+
+/// Swiss: where the hash's table has its groups, and how many less one. `None` of a small map, or if that cannot be read.
+fn groups<W: World>(world: W, header: &Header, hash: u64) -> Option<[u64; 2]> {
+    let layout = world.layout();
+    let tables = header.get(layout.second);
+    if layout.kind != LayoutKind::Swiss as u32 || tables == 0 {
+        return None;
+    }
+    let index = swiss::directory_index(tables, header.get(layout.shift), hash);
+    let directory = header.get(layout.storage);
+    let table = world.read::<u64>(directory.wrapping_add(index.wrapping_mul(8)))?;
+    world.read(table.wrapping_add(u64::from(layout.groups.offset)))
+}
+
+/// The bucket or group that a search begins in; of a classic map that grows it may be another.
+fn first_unit<W: World>(world: W, header: &Header, typ: &MapType, hash: u64) -> u64 {
+    let layout = world.layout();
+    let storage = header.get(layout.storage);
+    let size = u64::from(typ.unit_size);
+    if layout.kind != LayoutKind::Swiss as u32 {
+        let mask = (1 << (header.get(layout.shift) & 63)) - 1;
+        return storage.wrapping_add((hash & mask).wrapping_mul(size));
+    }
+    match groups(world, header, hash) {
+        Some([groups, mask]) => groups.wrapping_add(((hash >> 7) & mask).wrapping_mul(size)),
+        None => storage,
     }
 }
 

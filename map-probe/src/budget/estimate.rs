@@ -47,7 +47,7 @@ pub struct OnCpu {
     pub traps: [u64; TRAP_KINDS],
     /// Time in our program in these, in nanoseconds.
     pub program_ns: f64,
-    /// The operations that were counted, by kind ([`Record::kind`]).
+    /// The operations that were counted, by kind.
     pub operations: HashMap<Record, u64>,
 }
 

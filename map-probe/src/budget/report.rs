@@ -51,8 +51,7 @@ impl Account {
     }
 
     fn tell(&self, taken: &Taken, counted: Counts, names: &TypeNames, seconds: f64) -> Told {
-        let mut quality = counted.quality;
-        quality.lost = quality.lost.saturating_add(taken.lost);
+        let quality = counted.quality;
         let Counts {
             operations,
             by_type,

@@ -228,7 +228,7 @@ impl Phases {
             price.learn([0, traps, 0], length as f64 - program_ns);
             let operations = [(1, first), (3, traps - first)]
                 .into_iter()
-                .map(|(depth, count)| (Record::new(0, 1, 0, depth).kind(), count))
+                .map(|(depth, count)| (Record::new(1, 0, depth), count))
                 .collect();
             let piece = Piece {
                 length: length as f64,
@@ -316,7 +316,7 @@ fn windows_without_a_pause_are_all_there_is_and_sure() {
             cpus: vec![OnCpu {
                 traps: [0, 100, 0],
                 program_ns: 25e3,
-                operations: [(Record::new(0, 1, 0, second).kind(), 100)].into(),
+                operations: [(Record::new(1, 0, second), 100)].into(),
             }],
         };
         sums.add(&piece, &price);

@@ -66,8 +66,6 @@ pub struct Taken {
     pub paid: f64,
     /// That time: of each nanosecond as much as the target had of a CPU.
     pub served: f64,
-    /// Operations seen whose records were overwritten before they were read.
-    pub lost: u64,
 }
 
 impl Taken {
@@ -81,7 +79,6 @@ impl Taken {
             trap_time,
             paid,
             served,
-            lost,
         } = later;
         self.sums.merge(sums);
         self.windows += windows;
@@ -90,7 +87,6 @@ impl Taken {
         self.trap_time += trap_time;
         self.paid += paid;
         self.served += served;
-        self.lost += lost;
     }
 }
 
@@ -214,8 +210,25 @@ impl Watcher {
             // Nobody waits: nothing to be done about it.
             let _ = news.send(Err(failure));
         }
-        // What is taken now is all there is.
-        self.target.probes.guard().settle();
+        let Self {
+            mut target,
+            price,
+            shared,
+            ..
+        } = self;
+        // Returns when no program runs any more. What was under way as its window closed stands for itself.
+        target.probes.guard().settle();
+        let mut last = Piece {
+            length: 1.0,
+            span: None,
+            cpus: vec![OnCpu::default(); target.memory.cpus()],
+        };
+        for (cpu, on) in last.cpus.iter_mut().enumerate() {
+            target.memory.drain(cpu, &mut on.operations);
+        }
+        if last.cpus.iter().any(|on| !on.operations.is_empty()) {
+            shared.taken().sums.add(&last, &price);
+        }
     }
 
     /// Watches until the run ends.
@@ -458,12 +471,8 @@ impl Watcher {
     }
 
     fn drain(&mut self, window: &mut Window) {
-        let mut lost = 0;
         for (cpu, on) in window.piece.cpus.iter_mut().enumerate() {
-            lost += self.target.memory.drain(cpu, &mut on.operations);
-        }
-        if lost > 0 {
-            self.shared.taken().lost += lost;
+            self.target.memory.drain(cpu, &mut on.operations);
         }
     }
 

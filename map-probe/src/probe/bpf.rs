@@ -6,6 +6,8 @@ use std::ffi::CStr;
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use aya_obj::generated::{bpf_attach_type, bpf_attr, bpf_cmd, bpf_prog_type};
 
@@ -29,6 +31,25 @@ fn call(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i32> {
         return Err(io::Error::last_os_error());
     }
     i32::try_from(result).map_err(io::Error::other)
+}
+
+/// How often a program is given to the verifier that a signal takes out of it.
+const LOADED: u32 = 20;
+/// How much longer is waited before each time.
+const LOADED_AFTER: Duration = Duration::from_millis(2);
+
+/// The verifier gives up while a signal is pending (`do_check` in kernel/bpf/verifier.c), whatever comes of the signal: so it is
+/// asked again, a number of times, as soon as the signal was handled.
+fn retry<T>(mut load: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for time in 1..LOADED {
+        match load() {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {
+                thread::sleep(LOADED_AFTER * time);
+            }
+            other => return other,
+        }
+    }
+    load()
 }
 
 fn call_for_fd(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<OwnedFd> {
@@ -193,7 +214,7 @@ pub(super) fn load_program(
         program.log_buf = address(log);
         program.log_size = log.len() as u32;
     }
-    call_for_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+    retry(|| call_for_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr))
 }
 
 /// Has a tracepoint of the kernel run a program (Linux 4.17). Closing the descriptor ends that.
@@ -242,7 +263,7 @@ pub(super) fn has_uprobe_links() -> bool {
     program.insns = address(&instructions);
     program.insn_cnt = instructions.len() as u32;
     program.license = c"GPL".as_ptr() as u64;
-    let refused = call_for_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+    let refused = retry(|| call_for_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr))
         .and_then(|program| link_uprobes(program.as_fd(), c"/", &[0], &[0], 0))
         .err()
         .and_then(|error| error.raw_os_error());
@@ -260,4 +281,30 @@ pub(super) fn program_id(program: &OwnedFd) -> io::Result<u32> {
     attr.info.info = std::ptr::from_mut(&mut info) as u64;
     call(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
     Ok(info.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_loaded_again_after_a_signal_and_not_for_ever() {
+        let failing = |times: u32, errno| {
+            let mut calls = 0;
+            let result = retry(|| {
+                calls += 1;
+                if calls > times {
+                    Ok(())
+                } else {
+                    Err(io::Error::from_raw_os_error(errno))
+                }
+            });
+            (calls, result.is_ok())
+        };
+        assert_eq!(failing(0, libc::EAGAIN), (1, true));
+        assert_eq!(failing(3, libc::EAGAIN), (4, true));
+        assert_eq!(failing(3, libc::EINTR), (4, true));
+        assert_eq!(failing(1, libc::EACCES), (1, false));
+        assert_eq!(failing(u32::MAX, libc::EAGAIN), (LOADED, false));
+    }
 }

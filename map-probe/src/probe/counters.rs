@@ -1,19 +1,22 @@
 //! Reads the kernel side's counters.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aya::maps::{Array, MapError, PerCpuArray};
 use map_probe_common::Site;
 use map_probe_common::counts::{
-    Block, FIRST_TYPE_BLOCK, MapKey, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK, Shape, SiteKey,
-    Stack, UNKNOWN_TYPE_BLOCK,
+    Block, FIRST_TYPE_BLOCK, MapKey, NEAR_DEPTHS, NO_MAP_BLOCK, NO_SITE_BLOCK, NO_STACK_BLOCK,
+    Shape, SiteKey, Stack, UNKNOWN_TYPE_BLOCK,
 };
-use map_probe_common::op::of_cell;
-use map_probe_common::quality::CAUSES;
+use map_probe_common::op::{CELLS, of_cell};
+use map_probe_common::options::{MAPS, SITES, STACKS};
+use map_probe_common::quality::{ALL, CAUSES};
 use map_probe_common::walk::MapType;
 
+use super::cut::{Kind, Kinds, hold_back};
 use super::interned::Interned;
 use super::kept::Kept;
 use super::load::Loaded;
@@ -21,8 +24,11 @@ use super::maps::{About, Maps};
 use super::refusal::internal;
 use super::slots::Slots;
 use crate::budget::TypeNames;
+use crate::budget::estimate::Sums;
 use crate::error::Failure;
-use crate::report::counts::{Counts, Frame, Frames, Name, Quality, Rows, SiteRows, TypeRows};
+use crate::report::counts::{
+    Counts, FailureRow, Frame, Frames, Name, Quality, Rows, SiteRows, TypeRows,
+};
 use crate::wanted::Wanted;
 
 /// What only the target knows. Each thing is asked for once, also after the target has ended.
@@ -39,8 +45,14 @@ pub trait Names {
 #[derive(Debug)]
 pub struct Counters {
     wanted: Wanted,
+    /// What the kernel side counts: [`SITES`] and its siblings.
+    counted: u32,
+    /// In windows: what was taken from the log so far.
+    taken: Option<Kinds>,
     known: Known,
     maps: Maps,
+    /// Blocks' counts as they were last told.
+    types: Vec<(SiteKey, u64)>,
     by_type: Kept<u32, TypeRows>,
     by_site: Places,
     by_stack: Places,
@@ -51,10 +63,8 @@ pub struct Counters {
 /// Call sites, or stacks.
 #[derive(Debug, Default)]
 struct Places {
-    /// As they were last read.
+    /// As they were last told: by key, in order. Those without room for theirs have a block of no type.
     counts: Vec<(SiteKey, u64)>,
-    /// Those without room for theirs, as they were last read.
-    rest: Rows,
     /// By the numbers of frames and type.
     rows: Kept<(u32, u32), SiteRows>,
 }
@@ -78,12 +88,15 @@ struct Known {
 }
 
 impl Counters {
-    /// Counters of a kernel side with these sites, of which the report has what is wanted.
+    /// Counters of a kernel side with these sites that counts this, of which the report has what is wanted.
     #[must_use]
-    pub fn new(wanted: Wanted, sites: &[Site]) -> Self {
+    pub fn new(wanted: Wanted, counted: u32, sites: &[Site]) -> Self {
         let wrappers = sites.iter().flat_map(|site| &site.wrappers);
         Self {
             wanted,
+            counted,
+            taken: None,
+            types: Vec::new(),
             known: Known {
                 wrappers: wrappers.map(|wrapper| wrapper.return_address).collect(),
                 stacks: HashMap::from([(0, (0, 0))]),
@@ -102,6 +115,14 @@ impl Counters {
         self.maps.life = life;
     }
 
+    /// In windows: what was taken from the log of operations before the next reading.
+    pub fn took(&mut self, sums: &Sums) {
+        let taken = self.taken.get_or_insert_default();
+        for (record, kind) in &sums.kinds {
+            taken.add((record.cell(), record.depth()), kind.seen);
+        }
+    }
+
     /// The counts since the kernel side was loaded; `now` is how long ago the probes were put in place.
     ///
     /// # Errors
@@ -112,7 +133,6 @@ impl Counters {
         names: &mut dyn Names,
         now: Duration,
     ) -> Result<Counts, Failure> {
-        // By map and by site first: what is in these tables is in the types' by then.
         self.maps.begin();
         for (index, slot) in loaded.by_map.filled() {
             self.maps.see(index, &slot);
@@ -126,7 +146,20 @@ impl Counters {
         }
         let types = read_types(loaded)?;
         self.name_types(loaded, &types, names)?;
-        Ok(self.counts(types, sites, stacks, names, now))
+        let mut tables = Tables {
+            types: types.counts,
+            sites,
+            stacks,
+            maps_rest: Vec::new(),
+        };
+        tables.give_rests();
+        let quality = types.quality;
+        self.cut(&mut tables);
+        let failures = self.failures(loaded, names)?;
+        Ok(Counts {
+            failures,
+            ..self.counts(tables, quality, names, now)
+        })
     }
 
     /// The names of types by the number of their counters, as of the last reading; unknown ones are left out.
@@ -152,11 +185,77 @@ impl Counters {
         loaded.leave_out(&unwanted)
     }
 
+    /// The operations that could not be walked, as far as they are wanted.
+    fn failures(
+        &mut self,
+        loaded: &Loaded,
+        names: &mut dyn Names,
+    ) -> Result<Vec<FailureRow>, Failure> {
+        let mut counts = HashMap::new();
+        // A `SiteKey`, as two words.
+        loaded.read_all("FAILURES", |key: [u64; 2], count: u64| {
+            counts.insert(key, count);
+        })?;
+        let mut rows: BTreeMap<_, u64> = BTreeMap::new();
+        for ([caller, rest], count) in counts {
+            // Block, cell and depth, from the lowest bits on.
+            let (block, cause) = (rest as u32, (rest >> 32) as u16);
+            let (site, typ) = (self.known.caller(caller, names), self.known.block(block));
+            if self.wanted.typ(self.known.name(typ)) && self.wanted.site(self.known.frames(site)) {
+                let row = rows.entry((cause, site, typ)).or_default();
+                *row = row.saturating_add(count);
+            }
+        }
+        let rows = rows.into_iter().filter_map(|((cause, site, typ), count)| {
+            Some(FailureRow {
+                cause: *ALL.get(usize::from(cause))?,
+                typ: self.known.names.value(typ).cloned(),
+                frames: self.known.all_frames.value(site).cloned(),
+                count,
+            })
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by_key(|row| Reverse(row.count));
+        Ok(rows)
+    }
+
+    /// Leaves in all tables the operations that all of them have. With a filter some lists are made of one table and some of
+    /// several, and no kind of operation is the same in all: then nothing is left out.
+    fn cut(&mut self, tables: &mut Tables) {
+        if !self.wanted.functions.is_empty() || !self.wanted.types.is_empty() {
+            return;
+        }
+        let kinds = |list: &[(SiteKey, u64)]| -> Kinds {
+            list.iter()
+                .map(|(key, count)| (kind(key), *count))
+                .collect()
+        };
+        let mut cut = kinds(&tables.types);
+        if self.counted & SITES != 0 {
+            cut.limit(&kinds(&tables.sites));
+        }
+        if self.counted & STACKS != 0 {
+            cut.limit(&kinds(&tables.stacks));
+        }
+        if let Some(taken) = &self.taken {
+            cut.limit(taken);
+        }
+        if self.counted & MAPS != 0 {
+            if let Some(maps) = self.maps.kinds(kinds(&tables.maps_rest)) {
+                cut.limit(&maps);
+            }
+            self.maps.hold_back(&cut);
+        }
+        hold_back(&mut tables.types, &self.types, kind, &cut);
+        hold_back(&mut tables.sites, &self.by_site.counts, kind, &cut);
+        hold_back(&mut tables.stacks, &self.by_stack.counts, kind, &cut);
+        self.types.clone_from(&tables.types);
+    }
+
     fn counts(
         &mut self,
-        types: Types,
-        sites: Vec<(SiteKey, u64)>,
-        stacks: Vec<(SiteKey, u64)>,
+        tables: Tables,
+        mut quality: Quality,
         names: &mut dyn Names,
         now: Duration,
     ) -> Counts {
@@ -169,25 +268,14 @@ impl Counters {
             by_stack,
             ..
         } = self;
-        let mut blocks = types.blocks;
-        let mut without = |block| blocks.remove(&block).unwrap_or_default();
-        let (no_site, no_map, no_stack) = (
-            without(NO_SITE_BLOCK),
-            without(NO_MAP_BLOCK),
-            without(NO_STACK_BLOCK),
-        );
-        let mut quality = types.quality;
         let chosen = !wanted.functions.is_empty();
-        let everything = !chosen && wanted.types.is_empty();
-        let rest_of = |rows: &Rows| {
-            if everything {
-                rows.clone()
-            } else {
-                Rows::default()
-            }
-        };
+        let no_room = tables
+            .sites
+            .iter()
+            .filter(|(key, _)| key.block == NO_SITE_BLOCK);
+        let no_room: u64 = no_room.map(|(_, operations)| operations).sum();
 
-        by_site.update(sites, rest_of(&no_site), known, |known, key| {
+        by_site.update(tables.sites, known, |known, key| {
             let frames = known.caller(key.caller, names);
             let of_type = known.block(key.block);
             (wanted.typ(known.name(of_type)) && wanted.site(known.frames(frames)))
@@ -196,16 +284,19 @@ impl Counters {
         let mut rows: HashMap<u32, Rows> = HashMap::new();
         if chosen {
             // Only the call sites say which operations these are; of those without room for theirs nobody knows.
-            quality.lost = quality.lost.saturating_add(no_site.total());
+            quality.lost = quality.lost.saturating_add(no_room);
             for site in by_site.rows.list().iter() {
                 let of_type = known.names.number(site.typ.clone());
                 rows.entry(of_type).or_default().add(&site.rows);
             }
         } else {
-            for (block, of_block) in blocks {
-                let of_type = known.block(block);
-                if wanted.typ(known.name(of_type)) {
-                    rows.entry(of_type).or_default().add(&of_block);
+            for (key, operations) in &tables.types {
+                let of_type = known.block(key.block);
+                if let Some(kind) = of_cell(key.cell.into())
+                    && wanted.typ(known.name(of_type))
+                {
+                    let rows = rows.entry(of_type).or_default();
+                    rows.record(kind, key.depth.into(), *operations);
                 }
             }
         }
@@ -218,7 +309,7 @@ impl Counters {
             rows: Rows::default(),
         });
         if wanted.stacks {
-            by_stack.update(stacks, rest_of(&no_stack), known, |known, key| {
+            by_stack.update(tables.stacks, known, |known, key| {
                 let (site, frames) = known.stacks.get(&key.caller).copied().unwrap_or_default();
                 let of_type = known.block(key.block);
                 (wanted.typ(known.name(of_type)) && wanted.site(known.frames(site)))
@@ -232,13 +323,14 @@ impl Counters {
         };
         Counts {
             by_type: by_type.list(),
-            by_map: maps.rows(now, &operations, !no_map.is_empty(), &mut about),
+            by_map: maps.rows(now, &operations, !tables.maps_rest.is_empty(), &mut about),
             by_site: by_site.rows.list(),
             by_stack: by_stack.rows.list(),
             operations,
             quality,
             estimates: None,
             samples: None,
+            failures: Vec::new(),
         }
     }
 }
@@ -248,11 +340,10 @@ impl Places {
     fn update(
         &mut self,
         counts: Vec<(SiteKey, u64)>,
-        rest: Rows,
         known: &mut Known,
         mut place: impl FnMut(&mut Known, &SiteKey) -> Option<(u32, u32)>,
     ) {
-        if self.counts == counts && self.rest == rest {
+        if self.counts == counts {
             return;
         }
         let mut rows: HashMap<_, Rows> = HashMap::new();
@@ -270,14 +361,12 @@ impl Places {
                 }
             }
         }
-        rows.entry((0, 0)).or_default().add(&rest);
         self.rows.update(rows, |(frames, typ)| SiteRows {
             frames: known.all_frames.value(frames).cloned(),
             typ: known.names.value(typ).cloned(),
             rows: Rows::default(),
         });
         self.counts = counts;
-        self.rest = rest;
     }
 }
 
@@ -388,32 +477,78 @@ impl About for AboutMaps<'_> {
     }
 }
 
+/// All that was read of the kernel side's tables.
+struct Tables {
+    types: Vec<(SiteKey, u64)>,
+    sites: Vec<(SiteKey, u64)>,
+    stacks: Vec<(SiteKey, u64)>,
+    /// Operations on maps that found no room.
+    maps_rest: Vec<(SiteKey, u64)>,
+}
+
+impl Tables {
+    /// Gives the counts of operations that found no room in a table to the list that is made of it.
+    fn give_rests(&mut self) {
+        let Self {
+            types,
+            sites,
+            stacks,
+            maps_rest,
+        } = self;
+        types.retain(|count| {
+            let rest = match count.0.block {
+                NO_SITE_BLOCK => &mut *sites,
+                NO_STACK_BLOCK => stacks,
+                NO_MAP_BLOCK => maps_rest,
+                _ => return true,
+            };
+            rest.push(*count);
+            false
+        });
+        for list in [types, sites, stacks] {
+            list.sort_unstable();
+        }
+    }
+}
+
+fn kind(key: &SiteKey) -> Kind {
+    (key.cell.into(), key.depth.into())
+}
+
 /// What is counted in the slots, by key: a key may have several.
 fn in_order(slots: &Slots<SiteKey, u64>) -> Vec<(SiteKey, u64)> {
     let slots = slots.filled().map(|(_, slot)| (slot.key, slot.value));
     let mut counts: Vec<_> = slots.collect();
     counts.sort_unstable();
+    counts.dedup_by(|(next, more), (key, count)| {
+        let same = next == key;
+        if same {
+            *count = count.saturating_add(*more);
+        }
+        same
+    });
     counts
 }
 
 /// The counts by type.
-#[derive(Default)]
 struct Types {
-    blocks: HashMap<u32, Rows>,
+    /// Of which no caller is known; each key once.
+    counts: Vec<(SiteKey, u64)>,
     /// The type that has a block, by address.
     of_block: HashMap<u32, u64>,
     quality: Quality,
 }
 
 fn read_types(loaded: &Loaded) -> Result<Types, Failure> {
-    let (mut blocks, quality) = read_blocks(loaded).map_err(internal)?;
+    let (mut counts, quality) = read_blocks(loaded).map_err(internal)?;
     // A `DeepKey`.
-    loaded.read_all("DEEP", |[block, cell, depth]: [u32; 3], operations: u64| {
-        if let Some(kind) = of_cell(cell as usize) {
-            let rows = blocks.entry(block).or_default();
-            rows.record(kind, depth, operations);
-        }
+    let mut deep = HashMap::new();
+    loaded.read_all("DEEP", |key: [u32; 3], operations: u64| {
+        deep.insert(key, operations);
     })?;
+    for ([block, cell, depth], operations) in deep {
+        count(&mut counts, (block, cell as usize, depth), operations);
+    }
     let mut of_block = HashMap::new();
     loaded.read_all("TYPES", |typ: u64, facts: MapType| {
         if facts.block != UNKNOWN_TYPE_BLOCK {
@@ -421,30 +556,32 @@ fn read_types(loaded: &Loaded) -> Result<Types, Failure> {
         }
     })?;
     Ok(Types {
-        blocks,
+        counts,
         of_block,
         quality,
     })
 }
 
 /// The tables that are arrays.
-fn read_blocks(loaded: &Loaded) -> Result<(HashMap<u32, Rows>, Quality), Error> {
+fn read_blocks(loaded: &Loaded) -> Result<(Vec<(SiteKey, u64)>, Quality), Error> {
     let map = |name: &'static str| loaded.maps.get(name).ok_or(Error::NoTable(name));
     let used: Array<_, u64> = map("BLOCKS_USED")?.try_into()?;
-    let counts: PerCpuArray<_, Block> = map("COUNTS")?.try_into()?;
+    let blocks: PerCpuArray<_, Block> = map("COUNTS")?.try_into()?;
     let quality: PerCpuArray<_, [u64; CAUSES]> = map("QUALITY")?.try_into()?;
 
-    let mut blocks: HashMap<u32, Rows> = HashMap::new();
+    let mut counts = Vec::new();
     let used = used
         .get(&0, 0)?
         .saturating_add(u64::from(FIRST_TYPE_BLOCK) - 1)
-        .min(u64::from(counts.len().saturating_sub(1)));
+        .min(u64::from(blocks.len().saturating_sub(1)));
     for block in 0..=used as u32 {
-        let mut rows = Rows::default();
-        for cpu in counts.get(&block, 0)?.iter() {
-            add(&mut rows, cpu);
+        let cpus = blocks.get(&block, 0)?;
+        for cell in 0..CELLS {
+            for near in 0..NEAR_DEPTHS {
+                let operations = cpus.iter().map(|cpu| cpu.counts[cell][near]).sum();
+                count(&mut counts, (block, cell, near as u32 + 1), operations);
+            }
         }
-        blocks.insert(block, rows);
     }
     let mut causes = [0u64; CAUSES];
     for cpu in quality.get(&0, 0)?.iter() {
@@ -452,15 +589,22 @@ fn read_blocks(loaded: &Loaded) -> Result<(HashMap<u32, Rows>, Quality), Error> 
             *sum = sum.saturating_add(*operations);
         }
     }
-    Ok((blocks, Quality::from_causes(&causes)))
+    Ok((counts, Quality::from_causes(&causes)))
 }
 
-fn add(rows: &mut Rows, block: &Block) {
-    for (cell, depths) in block.counts.iter().enumerate() {
-        let Some(kind) = of_cell(cell) else { continue };
-        for (depth, operations) in (1..).zip(depths) {
-            rows.record(kind, depth, *operations);
-        }
+fn count(
+    counts: &mut Vec<(SiteKey, u64)>,
+    (block, cell, depth): (u32, usize, u32),
+    operations: u64,
+) {
+    if operations > 0 {
+        let key = SiteKey {
+            caller: 0,
+            block,
+            cell: cell as u16,
+            depth: depth as u16,
+        };
+        counts.push((key, operations));
     }
 }
 

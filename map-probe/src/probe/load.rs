@@ -19,7 +19,7 @@ use map_probe_common::{Layout, Site};
 use super::attach::{Placed, Way};
 use super::changes::{self, Changes};
 use super::mapped::Mapped;
-use super::refusal::{Missing, internal, not_created};
+use super::refusal::{Missing, internal, no_cpus, not_created};
 use super::slots::Slots;
 use super::{bpf, program};
 use crate::error::Failure;
@@ -324,7 +324,7 @@ impl Loaded {
 
 /// The CPUs that there may be: per-CPU tables have room for each.
 pub(super) fn nr_cpus() -> Result<usize, Failure> {
-    aya::util::nr_cpus().map_err(|(_, error)| internal(error))
+    aya::util::nr_cpus().map_err(|(path, error)| no_cpus(path, error))
 }
 
 /// How many types get counters of their own; the operations of further ones are counted as of unknown type.

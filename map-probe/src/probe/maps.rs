@@ -11,6 +11,7 @@ use map_probe_common::counts::{MAP_SLOTS, MapCount, MapKey, MapSlot, Shape};
 use map_probe_common::op::of_cell;
 use map_probe_common::slots::FILLED;
 
+use super::cut::{Kind, Kinds};
 use crate::report::counts::{Entry as _, List, MapRows, MapSize, Name, Rows, listed};
 
 /// Counts that are remembered, of all maps together.
@@ -29,6 +30,11 @@ pub(super) struct Maps {
     slots: Vec<Held>,
     /// What is new in this reading.
     changes: Vec<(MapKey, MapCount)>,
+    /// What was left for the next one.
+    held: Vec<(MapKey, MapCount)>,
+    /// What the last reading had of all operations, and of those of the maps.
+    cut: Kinds,
+    told: Kinds,
     known: HashMap<MapOfType, Map>,
     list: List<MapRows>,
     /// All operations of the maps.
@@ -85,7 +91,7 @@ impl Maps {
     /// A reading begins.
     pub(super) fn begin(&mut self) {
         self.readings += 1;
-        self.changes.clear();
+        self.changes = std::mem::take(&mut self.held);
     }
 
     /// Takes in one slot of the kernel's table.
@@ -107,7 +113,6 @@ impl Maps {
         self.crowded |= slot.state != FILLED;
         let key = slot.key;
         let known = self.counts.entry(key).or_default();
-        known.total = known.total.saturating_add(more);
         known.reading = self.readings;
         if more > 0 {
             let more = MapCount {
@@ -140,6 +145,43 @@ impl Maps {
         }
     }
 
+    /// What the maps have of each kind of operation, if all operations are in it: none of a slot that was given away, and those
+    /// that found none in `rest`.
+    pub(super) fn kinds(&self, rest: Kinds) -> Option<Kinds> {
+        if self.crowded {
+            return None;
+        }
+        let mut kinds = rest;
+        kinds.merge(&self.told);
+        for (key, more) in &self.changes {
+            kinds.add(kind(key), more.operations);
+        }
+        Some(kinds)
+    }
+
+    /// Leaves in this reading no more than the cut has. What was told as of no known map stays so.
+    pub(super) fn hold_back(&mut self, cut: &Kinds) {
+        for (key, more) in &mut self.changes {
+            let kind = kind(key);
+            let others = self.cut.of(kind).saturating_sub(self.told.of(kind));
+            let room = cut.of(kind).saturating_sub(others + self.told.of(kind));
+            let over = more.operations.saturating_sub(room);
+            if over > 0 {
+                more.operations -= over;
+                let over = MapCount {
+                    operations: over,
+                    ..*more
+                };
+                self.held.push((*key, over));
+            }
+            // Others as many as before: they are what the cut has beyond these.
+            self.told.add(kind, more.operations);
+            self.cut.add(kind, more.operations);
+        }
+        self.changes.retain(|(_, more)| more.operations > 0);
+        self.cut = cut.clone();
+    }
+
     /// The maps, as of a reading that was complete at `now`. Of all `operations`, those that are of none of them are in a row
     /// of their own, if there may be any: `no_room` says so, or counts were lost.
     pub(super) fn rows(
@@ -152,6 +194,8 @@ impl Maps {
         let changes = std::mem::take(&mut self.changes);
         let mut large = HashMap::new();
         for (key, more) in &changes {
+            let total = &mut self.counts.entry(*key).or_default().total;
+            *total = total.saturating_add(more.operations);
             if about.wanted(key) {
                 let map = (key.map, about.typ(key.site.block));
                 if self.change(map, key, more, now, about) && more.shape.tables > 1 {
@@ -248,6 +292,8 @@ impl Maps {
     /// Leaves out of the maps what was forgotten.
     fn count_anew(&mut self, about: &dyn About) {
         self.named = Rows::default();
+        let told = self.counts.iter();
+        self.told = told.map(|(key, count)| (kind(key), count.total)).collect();
         let mut rows: HashMap<MapOfType, Rows> = HashMap::new();
         for (key, count) in &self.counts {
             if let Some(kind) = of_cell(key.site.cell.into())
@@ -270,6 +316,10 @@ impl Maps {
             true
         });
     }
+}
+
+fn kind(key: &MapKey) -> Kind {
+    (key.site.cell.into(), key.site.depth.into())
 }
 
 /// Slots for entries: eight in each bucket or group. `None` for a Swiss map of several tables, which differ.

@@ -7,6 +7,7 @@ mod changes;
 mod command;
 mod command_output;
 mod counters;
+mod cut;
 pub mod guard;
 mod interned;
 mod kept;

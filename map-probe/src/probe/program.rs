@@ -127,7 +127,7 @@ fn describe_functions(object: &aya_obj::Object, function: &mut aya_obj::Function
 fn refused_by_verifier(log: &[u8], verbosity: u8, error: io::Error) -> Failure {
     let words = log.split(|byte| *byte == 0).next().unwrap_or_default();
     let words = String::from_utf8_lossy(words);
-    if words.is_empty() {
+    if words.is_empty() || matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) {
         return not_permitted("load its program into the kernel", error);
     }
     let lines = if verbosity < 2 {

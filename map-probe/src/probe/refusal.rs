@@ -51,9 +51,15 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
             .caused_by(error)
             .hint("Linux 6.0 or later is needed, with CONFIG_BPF_EVENTS and CONFIG_UPROBE_EVENTS")
         }
-        _ => Failure::new(Status::Internal, format!("cannot {what}"))
-            .caused_by(error)
-            .hint("the system may be out of memory or file descriptors; if not, please report it"),
+        Some(NOT_SUPPORTED) => Failure::new(
+            Status::NotPermitted,
+            format!("this kernel does not let map-probe {what}: it cannot probe one of these instructions"),
+        )
+        .caused_by(error)
+        .hint("--mode sample needs no probes; please report it, with the output of `map-probe sites BINARY`"),
+        code => Failure::new(Status::Internal, format!("cannot {what}"))
+            .hint(code.and_then(exhausted).unwrap_or("please report it, with the kernel's version (uname -r)"))
+            .caused_by(error),
     }
 }
 
@@ -68,6 +74,32 @@ pub(super) fn not_attached(pid: u32, error: io::Error) -> Failure {
         .hint("start it anew under map-probe: map-probe -- COMMAND"),
         _ => not_permitted("attach probes", error),
     }
+}
+
+/// `ENOTSUPP`, which the kernel does not mean to let out: uprobes refuse an instruction with it.
+const NOT_SUPPORTED: i32 = 524;
+
+/// What to do where the system, or a limit of ours, has no more of something.
+fn exhausted(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EMFILE => "map-probe may open too few files: raise the limit (ulimit -n 1024)",
+        libc::ENFILE => {
+            "the system has too many open files: raise it (sysctl fs.file-max=NUMBER), or close some"
+        }
+        libc::ENOMEM => {
+            "there is too little memory for it, in the system or in this control group (memory.max); before Linux 5.11, \
+             raise the limit of locked memory too (ulimit -l unlimited)"
+        }
+        libc::ENOSPC => {
+            "the kernel has no room for it: end other programs that use BPF or perf events"
+        }
+        libc::EAGAIN => {
+            "signals kept interrupting it, or this user may have no more processes and threads (ulimit -u, pids.max): try again, \
+             or raise the limit"
+        }
+        libc::EINTR => "a signal interrupted it: try again",
+        _ => return None,
+    })
 }
 
 /// The kernel's file system of events cannot be used, which kernels without links of uprobes need.
@@ -107,11 +139,30 @@ fn is_older(release: &str, version: (u32, u32)) -> bool {
     }
 }
 
-/// A failure that nobody but a developer of map-probe can mend.
+/// A failure that nobody but a developer of map-probe can mend, unless something is exhausted.
 pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    let error = error.into();
+    let hint = errno(&*error).and_then(exhausted);
     Failure::new(Status::Internal, "cannot load map-probe's kernel side")
         .caused_by(error)
-        .hint("this is a bug in map-probe, or the system is out of memory: please report it")
+        .hint(hint.unwrap_or("this is a bug in map-probe: please report it"))
+}
+
+/// The system's own error, somewhere among the causes.
+fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        // Its `source` is that of what it wraps.
+        return error.raw_os_error().or_else(|| errno(error.get_ref()?));
+    }
+    errno(error.source()?)
+}
+
+/// How many CPUs there can be is in a file of the kernel's.
+pub(super) fn no_cpus(path: &str, error: io::Error) -> Failure {
+    let message = format!("cannot tell how many CPUs there are: {path} cannot be read");
+    let failure = Failure::new(Status::NotPermitted, message).caused_by(error);
+    failure
+        .hint("mount sysfs: mount -t sysfs sysfs /sys (in a container, do not hide /sys from it)")
 }
 
 /// The embedded object is not the one this program was written for.
@@ -122,6 +173,38 @@ pub(super) struct Missing(pub(super) String);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn explained(failure: &Failure) -> String {
+        let mut out = Vec::new();
+        failure.explain(&mut out).expect("memory can be written to");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn each_cause_has_its_own_words() {
+        let causes = [
+            (libc::EMFILE, "ulimit -n", Status::Internal),
+            (libc::ENFILE, "fs.file-max", Status::Internal),
+            (libc::ENOMEM, "memory.max", Status::Internal),
+            (libc::ENOSPC, "no room", Status::Internal),
+            (libc::EAGAIN, "ulimit -u", Status::Internal),
+            (NOT_SUPPORTED, "--mode sample", Status::NotPermitted),
+            (libc::EPERM, "setcap", Status::NotPermitted),
+            (libc::EIO, "please report it", Status::Internal),
+        ];
+        for (errno, words, status) in causes {
+            let failure = not_permitted("attach probes", io::Error::from_raw_os_error(errno));
+            assert_eq!(failure.status(), status, "{errno}");
+            assert!(
+                explained(&failure).contains(words),
+                "{}",
+                explained(&failure)
+            );
+        }
+        let wrapped = io::Error::other(io::Error::from_raw_os_error(libc::EMFILE));
+        assert!(explained(&internal(wrapped)).contains("ulimit -n"));
+        assert!(explained(&internal(io::Error::other("odd"))).contains("a bug"));
+    }
 
     #[test]
     fn a_release_is_compared_by_its_first_two_numbers() {

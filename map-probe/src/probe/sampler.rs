@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::load::Loaded;
 use super::perf;
-use super::refusal::{SETCAP, internal, not_permitted};
+use super::refusal::{SETCAP, no_cpus, not_permitted};
 use crate::error::{Failure, Status};
 use crate::sampling::period;
 
@@ -51,7 +51,7 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::start`].
     pub fn follow_cpus(&mut self, loaded: &Loaded) -> Result<(), Failure> {
-        let online = fs::read_to_string(ONLINE).map_err(internal)?;
+        let online = fs::read_to_string(ONLINE).map_err(|error| no_cpus(ONLINE, error))?;
         let online = cpus(&online);
         self.timers.retain(|cpu, _| online.contains(cpu));
         for cpu in online {

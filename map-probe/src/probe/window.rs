@@ -1,7 +1,7 @@
 //! The kernel side's memory for windows of time, mapped into ours: the gate, the tallies, the log.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use map_probe_common::window::{Gate, LOG_RECORDS, Record, TRAP_KINDS, Tally};
 
@@ -18,8 +18,8 @@ pub struct WindowMemory {
     gate: Mapped,
     tallies: Mapped,
     log: Mapped,
-    /// Records read so far, by CPU.
-    read: Vec<u64>,
+    /// Records taken so far, by CPU.
+    taken: Vec<u64>,
     number: u64,
     cpus: usize,
 }
@@ -35,7 +35,7 @@ impl WindowMemory {
             gate: loaded.map("GATE", 1)?,
             tallies: loaded.map("TALLY", cpus * TALLY_WORDS)?,
             log: loaded.map("LOG", cpus * LOG_RECORDS as usize)?,
-            read: vec![0; cpus],
+            taken: vec![0; cpus],
             number: 0,
             cpus,
         })
@@ -79,44 +79,56 @@ impl WindowMemory {
             first: word(FIRST),
             last: word(10),
             last_site: word(11),
-            reserved: [0; 4],
+            taken: word(TAKEN),
+            reserved: [0; 3],
         }
     }
 
-    /// Takes the new records of a CPU, those of the current window. How many were overwritten before they were read.
-    pub fn drain(&mut self, cpu: usize, into: &mut HashMap<Record, u64>) -> u64 {
-        let written = self.tally(cpu).logged;
-        let records = u64::from(LOG_RECORDS);
-        let from = self.read[cpu].max(written.saturating_sub(records));
-        let lost = from - self.read[cpu];
+    /// Takes the records of a CPU that are there. A place without its record belongs to an operation that is under way: those
+    /// behind it wait for it.
+    pub fn drain(&mut self, cpu: usize, into: &mut HashMap<Record, u64>) {
         let log = &self.log.words()[cpu * LOG_RECORDS as usize..][..LOG_RECORDS as usize];
-        // Neighbours are mostly alike.
-        let mut run: (Option<Record>, u64) = (None, 0);
-        for at in from..written {
-            let record = Record(log[(at % records) as usize].load(Ordering::Relaxed));
-            if !record.is_of(self.number) {
-                continue;
-            }
-            let kind = record.kind();
-            if run.0 == Some(kind) {
-                run.1 += 1;
-                continue;
-            }
-            if let (Some(kind), count) = run {
-                *into.entry(kind).or_default() += count;
-            }
-            run = (Some(kind), 1);
+        let taken = take(log, &mut self.taken[cpu], into);
+        if taken > 0 {
+            // The places are empty by then.
+            let words = &self.tallies.words()[cpu * TALLY_WORDS..];
+            words[TAKEN].store(self.taken[cpu], Ordering::Release);
         }
-        if let (Some(kind), count) = run {
-            *into.entry(kind).or_default() += count;
-        }
-        self.read[cpu] = written;
-        lost
     }
 }
 
-/// The place of [`Tally::first`] among its words.
+/// Takes records out of a CPU's log, from place `at` on, which goes on to the next. How many.
+fn take(log: &[AtomicU64], at: &mut u64, into: &mut HashMap<Record, u64>) -> u64 {
+    let before = *at;
+    // Neighbours are mostly alike.
+    let mut run = (Record::VOID, 0);
+    for _ in log {
+        let place = &log[(*at % log.len() as u64) as usize];
+        let record = Record(place.load(Ordering::Acquire));
+        if record.0 == 0 {
+            break;
+        }
+        place.store(0, Ordering::Relaxed);
+        *at += 1;
+        if record != run.0 {
+            add(run, into);
+            run = (record, 0);
+        }
+        run.1 += 1;
+    }
+    add(run, into);
+    *at - before
+}
+
+fn add((record, count): (Record, u64), into: &mut HashMap<Record, u64>) {
+    if record != Record::VOID {
+        *into.entry(record).or_default() += count;
+    }
+}
+
+/// The places of [`Tally::first`] and [`Tally::taken`] among its words.
 const FIRST: usize = 9;
+const TAKEN: usize = 12;
 
 #[cfg(test)]
 mod tests {
@@ -132,5 +144,35 @@ mod tests {
         assert_eq!(offset_of!(Tally, first), FIRST * 8);
         assert_eq!(offset_of!(Tally, last), 10 * 8);
         assert_eq!(offset_of!(Tally, last_site), 11 * 8);
+        assert_eq!(offset_of!(Tally, taken), TAKEN * 8);
+    }
+
+    #[test]
+    fn records_are_taken_once_and_none_before_it_is_there() {
+        let log: Vec<_> = (0..8).map(|_| AtomicU64::new(0)).collect();
+        let [hit, miss] = [1, 2].map(|cell| Record::new(4, cell, 1));
+        let put = |at: usize, record: Record| log[at % 8].store(record.0, Ordering::Relaxed);
+        let mut at = 6;
+        let taken = |at: &mut u64| {
+            let mut records = HashMap::new();
+            take(&log, at, &mut records);
+            records
+        };
+        // Beyond the end; and the third place has been given away, but its record is still to come.
+        put(6, hit);
+        put(7, Record::VOID);
+        put(9, miss);
+        assert_eq!(taken(&mut at), HashMap::from([(hit, 1)]));
+        assert_eq!(at, 8);
+        assert_eq!(taken(&mut at), HashMap::new());
+        put(8, hit);
+        assert_eq!(taken(&mut at), HashMap::from([(hit, 1), (miss, 1)]));
+        // A whole log, and no more than that.
+        for place in 10..18 {
+            put(place, miss);
+        }
+        assert_eq!(taken(&mut at), HashMap::from([(miss, 8)]));
+        assert_eq!(at, 18);
+        assert_eq!(taken(&mut at), HashMap::new());
     }
 }

@@ -160,6 +160,8 @@ pub struct Counts {
     pub estimates: Option<Estimates>,
     /// Where the counts are of samples: all that were taken.
     pub samples: Option<Samples>,
+    /// Operations that could not be walked, and are in no list; the most frequent first.
+    pub failures: Vec<FailureRow>,
 }
 
 impl Counts {
@@ -207,6 +209,7 @@ impl Counts {
             by_map: listed(by_map),
             by_site: listed(since(&self.by_site, &earlier.by_site)),
             by_stack: listed(since(&self.by_stack, &earlier.by_stack)),
+            failures: failures_since(&self.failures, &earlier.failures),
             operations,
         }
     }
@@ -225,6 +228,7 @@ impl Counts {
             by_site: together(&self.by_site, &earlier.by_site),
             by_stack: together(&self.by_stack, &earlier.by_stack),
             quality: self.quality.with(&earlier.quality, u64::saturating_add),
+            failures: failures_together(&self.failures, &earlier.failures),
             estimates: self.estimates,
             samples: match (self.samples, &earlier.samples) {
                 (Some(samples), Some(earlier)) => Some(samples.after(earlier)),
@@ -253,6 +257,53 @@ fn rest(maps: &[Arc<MapRows>], operations: &Rows, like: &MapRows) -> Option<Arc<
     })
 }
 
+/// Operations that could not be walked, of one cause, at one call site, on maps of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureRow {
+    /// Why.
+    pub cause: Cause,
+    /// The map's type; `None` if unknown.
+    pub typ: Name,
+    /// The call site, as in [`SiteRows`]; `None` if unknown.
+    pub frames: Option<Frames>,
+    /// Operations, or samples.
+    pub count: u64,
+}
+
+impl FailureRow {
+    /// How many of the same are in a list.
+    fn same_in(&self, list: &[Self]) -> u64 {
+        let same = |other: &&Self| {
+            (other.cause, &other.typ, &other.frames) == (self.cause, &self.typ, &self.frames)
+        };
+        list.iter().find(same).map_or(0, |other| other.count)
+    }
+}
+
+/// Those after `earlier`, an older reading of the same counters; the most frequent first.
+fn failures_since(later: &[FailureRow], earlier: &[FailureRow]) -> Vec<FailureRow> {
+    most_first(later.iter().map(|row| FailureRow {
+        count: row.count.saturating_sub(row.same_in(earlier)),
+        ..row.clone()
+    }))
+}
+
+/// Those of both lists; the most frequent first.
+fn failures_together(one: &[FailureRow], other: &[FailureRow]) -> Vec<FailureRow> {
+    let both = one.iter().map(|row| FailureRow {
+        count: row.count.saturating_add(row.same_in(other)),
+        ..row.clone()
+    });
+    let more = other.iter().filter(|row| row.same_in(one) == 0).cloned();
+    most_first(both.chain(more))
+}
+
+fn most_first(rows: impl Iterator<Item = FailureRow>) -> Vec<FailureRow> {
+    let mut rows: Vec<_> = rows.filter(|row| row.count > 0).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.count));
+    rows
+}
+
 /// Operations seen that are in no row. All zero: the counts are exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quality {
@@ -276,7 +327,7 @@ impl Quality {
                 Cause::TableFull | Cause::UnknownSite | Cause::OtherProgram => &mut quality.lost,
                 Cause::Fault => &mut quality.faults,
                 Cause::Torn => &mut quality.torn,
-                Cause::Bound | Cause::Undecidable => &mut quality.truncated,
+                Cause::Bound | Cause::Undecidable | Cause::Endless => &mut quality.truncated,
             };
             *counter = counter.saturating_add(*operations);
         }
@@ -333,12 +384,12 @@ mod tests {
 
     #[test]
     fn an_interval_is_the_difference_of_two_readings() {
-        let quality = Quality::from_causes(&[1, 2, 3, 0, 0, 0, 0]);
+        let quality = Quality::from_causes(&[1, 2, 3, 0, 0, 0, 0, 0]);
         let earlier = Counts::of_types(
             [named("a", &[(HIT, 1, 100)]), named("b", &[(HIT, 2, 5)])],
             quality,
         );
-        let quality = Quality::from_causes(&[1, 2, 4, 7, 1, 1, 0]);
+        let quality = Quality::from_causes(&[1, 2, 4, 7, 1, 1, 1, 0]);
         let later = Counts::of_types(
             [
                 named("a", &[(HIT, 1, 100), (MISS, 3, 1)]),
@@ -367,10 +418,10 @@ mod tests {
             lost: 0,
             faults: 1,
             torn: 7,
-            truncated: 2,
+            truncated: 3,
         };
         assert_eq!(interval.quality, quality);
-        assert_eq!(quality.missing(), 10);
+        assert_eq!(quality.missing(), 11);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::model::{
-    Cost, Depths, Estimate, Estimates, Fate, Life, MapRows, Quality, Report, RowKey, Rows, Samples,
-    SiteRows, TargetInfo, TypeRows,
+    Cost, Depths, Estimate, Estimates, FailureRow, Fate, Life, MapRows, Quality, Report, RowKey,
+    Rows, Samples, SiteRows, TargetInfo, TypeRows,
 };
 use super::summary::{self, Summary};
 use super::words;
@@ -52,7 +52,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     filter: BTreeMap<&'static str, &'a str>,
     window: Window,
-    quality: QualityFields,
+    quality: QualityFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<SampleFields<'a>>,
     operations: Vec<Row>,
@@ -215,13 +215,40 @@ struct ProfilerFields {
 }
 
 #[derive(Serialize)]
-struct QualityFields {
+struct QualityFields<'a> {
     /// The sum of all counts in the report's rows.
     operations: u64,
     lost: u64,
     faults: u64,
     torn: u64,
     truncated: u64,
+    /// Operations of the last three, by why and where; `endless` are of those that are truncated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    by_site: Vec<FailureFields<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailureFields<'a> {
+    cause: &'static str,
+    r#type: Option<&'a str>,
+    function: Option<&'a str>,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    count: u64,
+}
+
+impl<'a> FailureFields<'a> {
+    fn of(row: &'a FailureRow) -> Self {
+        let first = row.frames.as_ref().and_then(|frames| frames.first());
+        Self {
+            cause: words::cause(row.cause),
+            r#type: row.typ.as_deref(),
+            function: first.map(|frame| frame.function.as_str()),
+            file: first.map(|frame| frame.file.as_str()),
+            line: first.map(|frame| frame.line),
+            count: row.count,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -447,6 +474,7 @@ impl<'a> Document<'a> {
                 faults,
                 torn,
                 truncated,
+                by_site: counts.failures.iter().map(FailureFields::of).collect(),
             },
             samples: counts.samples.as_ref().map(samples),
             operations: rows(&counts.operations, counts.estimates.as_ref()),

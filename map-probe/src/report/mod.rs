@@ -1,6 +1,7 @@
 //! What is reported: plain data, and one file per output format.
 
 pub mod about;
+pub mod consistency;
 pub mod counts;
 pub mod csv;
 pub mod estimates;

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use super::ranked::Ranking;
 
 pub use super::counts::{
-    Counts, Depths, Frame, Frames, List, MapRows, MapSize, Name, Quality, RowKey, Rows, SiteRows,
-    TypeRows,
+    Counts, Depths, FailureRow, Frame, Frames, List, MapRows, MapSize, Name, Quality, RowKey, Rows,
+    SiteRows, TypeRows,
 };
 pub use super::estimates::{Estimate, Estimates, Range};
 pub use super::samples::{FunctionRow, Samples};

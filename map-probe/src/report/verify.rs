@@ -23,6 +23,8 @@ pub struct FunctionResult {
     pub different: u64,
     /// Operations that found their key and could not be compared: their map moved all its entries meanwhile.
     pub moved: u64,
+    /// Operations on which walk and runtime differ, whose map somebody else changed between the walk and the return.
+    pub changed: u64,
     /// Operations that could not be compared: memory could not be read when they returned.
     pub unread: u64,
 }
@@ -44,6 +46,7 @@ impl FunctionResult {
             both_absent,
             different,
             moved: count(Verdict::Moved),
+            changed: count(Verdict::Changed),
             unread: verdicts.unread,
         }
     }
@@ -54,6 +57,7 @@ impl FunctionResult {
         self.both_absent += other.both_absent;
         self.different += other.different;
         self.moved += other.moved;
+        self.changed += other.changed;
         self.unread += other.unread;
         self
     }

@@ -1,6 +1,7 @@
 //! The words of a report: every format and `--help` say the same.
 
 use map_probe_common::op::{Class, Op, Outcome};
+use map_probe_common::quality::Cause;
 
 use nix::sys::signal::Signal;
 
@@ -88,6 +89,19 @@ pub const fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Trace => "trace",
         Mode::Sample => "sample",
+    }
+}
+
+/// Why an operation could not be walked, as `quality` names it; an endless search by its own name, though it is one of those
+/// that are truncated.
+#[must_use]
+pub fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::TableFull | Cause::UnknownSite | Cause::OtherProgram => "lost",
+        Cause::Fault => "faults",
+        Cause::Torn => "torn",
+        Cause::Bound | Cause::Undecidable => "truncated",
+        Cause::Endless => "endless",
     }
 }
 

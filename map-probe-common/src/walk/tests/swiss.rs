@@ -108,7 +108,7 @@ impl Map {
                     }
                 }
                 // The runtime leaves an empty slot in every table: there is no end here.
-                End::Failed(Cause::Bound)
+                End::Failed(Cause::Endless)
             }
         }
     }
@@ -223,10 +223,10 @@ fn lookup_in_table(controls: [u8; 8], groups: usize) -> (Target, Slots, Operatio
 }
 
 #[test]
-fn a_table_without_an_empty_slot_is_passed_once_and_ends_at_the_bound() {
+fn a_table_without_an_empty_slot_is_passed_once_and_then_known_to_end_never() {
     let (target, slots, operation) = lookup_in_table([TOMBSTONE; 8], 128);
     let typ = target.read_map_type(&slots);
-    assert_eq!(target.walk(typ, &operation), End::Failed(Cause::Bound));
+    assert_eq!(target.walk(typ, &operation), End::Failed(Cause::Endless));
     assert_eq!(target.steps_taken(), 128, "one step per group");
 }
 

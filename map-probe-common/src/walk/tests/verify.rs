@@ -3,7 +3,7 @@
 use super::target::{CLASSIC, Host, SWISS, Target};
 use crate::Layout;
 use crate::op::{Class, Op, Outcome, cell};
-use crate::walk::{Expected, Found, Returned, Verdict};
+use crate::walk::{Expected, Found, MapType, Returned, Verdict};
 
 /// Where the zero value lies.
 const ZERO: [u64; 2] = [0x5000, 0x5001];
@@ -46,11 +46,13 @@ impl Scene {
                 tag: slot,
                 element: slot + 8,
                 is_indirect,
+                unit: slot,
+                key: slot,
             },
             Outcome::Absent => Found::default(),
         };
         expected
-            .note(Host(&target), goroutine, map, found)
+            .note(Host(&target), goroutine, map, &MapType::default(), found)
             .expect("readable");
         Self {
             target,
@@ -178,11 +180,40 @@ fn a_full_small_map_that_becomes_a_table_has_no_slot_to_compare() {
     for (class, tables, verdict) in [
         (Class::Small, 1, Verdict::Moved),
         (Class::Small, 0, Verdict::Different),
-        (Class::Table, 1, Verdict::Different),
+        // A table's directory that an update changed was changed by somebody else.
+        (Class::Table, 1, Verdict::Changed),
     ] {
         let update = Scene::new(&SWISS, Op::Insert, Outcome::Found, class);
         update.put(update.map + second, tables);
         assert_eq!(update.verdict(0x7000, Returned::UNSAID), verdict);
+    }
+}
+
+/// What differs because somebody else wrote to the map is no fault of the walk.
+#[test]
+fn memory_that_was_changed_meanwhile_is_no_difference() {
+    for layout in [&CLASSIC, &SWISS] {
+        let seed = 8;
+        for (address, word) in [(seed, 0x1234), (0, ENTRIES + 1)] {
+            let miss = Scene::new(layout, Op::Lookup, Outcome::Absent, Class::Table);
+            assert_eq!(miss.verdict(miss.slot + 8, 1), Verdict::Different);
+            miss.put(miss.map + address, word);
+            assert_eq!(miss.verdict(miss.slot + 8, 1), Verdict::Changed);
+            assert_eq!(miss.verdict(ZERO[0], 0), Verdict::BothAbsent);
+        }
+        // Tags are the first word, which is the key too here.
+        let hit = Scene::new(layout, Op::Lookup, Outcome::Found, Class::Table);
+        assert_eq!(hit.verdict(ZERO[0], 0), Verdict::Different);
+        hit.put(hit.slot, 0x34);
+        assert_eq!(hit.verdict(ZERO[0], 0), Verdict::Changed);
+        // An insert fills one slot, not two; and counts one more, not many.
+        let new = Scene::new(layout, Op::Insert, Outcome::Found, Class::Table);
+        new.put(new.slot, 0x3433);
+        assert_eq!(new.verdict(0x7000, Returned::UNSAID), Verdict::Different);
+        new.put(new.slot, 0x3432);
+        assert_eq!(new.verdict(0x7000, Returned::UNSAID), Verdict::Changed);
+        new.put(new.slot, 0x33).put(new.map, ENTRIES + 2);
+        assert_eq!(new.verdict(0x7000, Returned::UNSAID), Verdict::Changed);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing is wider than [`Style::width`]; type names are cut in the middle.
 
 mod cost;
+mod failures;
 pub(crate) mod line;
 pub(crate) mod numbers;
 pub(crate) mod operations;
@@ -64,7 +65,11 @@ fn block(report: &Report, window: &str, rule: &str, style: Style) -> String {
     text += &filter(report, style);
     match &report.counts.samples {
         Some(samples) => text + &samples::samples(report, samples, style),
-        None => text + &small(report, style) + &quality(report, style),
+        None => {
+            text + &small(report, style)
+                + &quality(report, style)
+                + &failures::failures(report, style)
+        }
     }
 }
 

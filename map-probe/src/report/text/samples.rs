@@ -2,6 +2,7 @@
 
 use map_probe_common::op::Class;
 
+use super::failures::{endless, failures};
 use super::line::{Ink, Line, Style, paragraph, shorten_middle};
 use super::numbers::{exact, share};
 use super::plural;
@@ -15,7 +16,11 @@ const INDENT: usize = 2;
 
 /// The functions, then the shares of the whole, then what could not be walked.
 pub(super) fn samples(report: &Report, samples: &Samples, style: Style) -> String {
-    functions(samples, style) + &shares(report, samples, style) + &quality(report, style)
+    functions(samples, style)
+        + &shares(report, samples, style)
+        + &endless(report, samples, style)
+        + &quality(report, style)
+        + &failures(report, style)
 }
 
 /// The map functions that took time.

@@ -22,10 +22,9 @@ pub fn verify(report: &Report, unicode: bool) -> String {
         report.seconds
     );
     let sum = report.sum();
-    let (ran, idle): (Vec<_>, Vec<_>) = report
-        .functions
-        .iter()
-        .partition(|function| function.compared + function.moved + function.unread > 0);
+    let (ran, idle): (Vec<_>, Vec<_>) = report.functions.iter().partition(|function| {
+        function.compared + function.moved + function.changed + function.unread > 0
+    });
     if !ran.is_empty() {
         text += &row(
             "map function",
@@ -67,6 +66,10 @@ fn not_compared(report: &Report, sum: &FunctionResult) -> String {
     let quality = &report.quality;
     let causes = [
         (sum.moved, "their full small map became a table as they ran"),
+        (
+            sum.changed,
+            "their map was changed under the walk, by a data race or from outside",
+        ),
         (sum.unread, "memory could not be read when they returned"),
         (quality.lost, "a table of the kernel side had no room"),
         (quality.faults, "memory could not be read"),
