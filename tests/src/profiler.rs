@@ -220,12 +220,21 @@ impl Profiler {
     ///
     /// It has ended.
     pub fn interrupt(&self) -> Result<()> {
+        self.signal(libc::SIGINT)
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn signal(&self, signal: i32) -> Result<()> {
         let pid = i32::try_from(self.child.id())?;
         // SAFETY: kill has no memory effects; the child has not been waited for, so the id is still its own.
-        let result = unsafe { libc::kill(pid, libc::SIGINT) };
+        let result = unsafe { libc::kill(pid, signal) };
         ensure!(
             result == 0,
-            "interrupting: {}",
+            "sending signal {signal}: {}",
             std::io::Error::last_os_error()
         );
         Ok(())

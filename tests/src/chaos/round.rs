@@ -60,6 +60,12 @@ struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
+    /// The target or a child of it died or is wrong: one is counted, however often that shows.
+    fn harmed(&mut self, words: &str) {
+        self.figures.targets = 1;
+        self.note(words);
+    }
+
     fn note(&mut self, words: &str) {
         self.failures.push(format!("{}: {words}", self.what));
     }
@@ -229,8 +235,7 @@ impl World {
                         (which + turn) % 2
                     };
                     if let Err(error) = target.exec(thread, &self.fixtures.selfcheck[next]) {
-                        outcome.figures.targets += 1;
-                        outcome.note(&format!(
+                        outcome.harmed(&format!(
                             "the target, while it becomes another program: {error:#}"
                         ));
                         break;
@@ -241,8 +246,7 @@ impl World {
             }
             Event::Exit => {
                 if let Err(error) = target.end() {
-                    outcome.figures.targets += 1;
-                    outcome.note(&format!("the target does not end: {error:#}"));
+                    outcome.harmed(&format!("the target does not end: {error:#}"));
                 }
             }
             Event::KillTarget => processes::signal(target.pid(), libc::SIGKILL),
@@ -343,8 +347,7 @@ impl World {
         };
         match well {
             Err(error) => {
-                outcome.figures.targets += 1;
-                outcome.note(&format!("the target: {error:#}"));
+                outcome.harmed(&format!("the target: {error:#}"));
             }
             Ok(()) if !event.needs_own_target() => self.targets[which] = Some(watched),
             Ok(()) => {}
@@ -401,12 +404,10 @@ fn children(target: &mut SelfCheck, command: &str, beginning: &str, outcome: &mu
     match answer {
         Ok(answer) if !answer.starts_with("signal") && answer != "child 3" || answer == hangs => {}
         Ok(answer) => {
-            outcome.figures.targets += 1;
-            outcome.note(&format!("a forked child: {answer}"));
+            outcome.harmed(&format!("a forked child: {answer}"));
         }
         Err(error) => {
-            outcome.figures.targets += 1;
-            outcome.note(&format!("the target, with children: {error:#}"));
+            outcome.harmed(&format!("the target, with children: {error:#}"));
         }
     }
 }
