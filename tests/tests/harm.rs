@@ -160,8 +160,8 @@ fn a_forked_child_lives_on(go: Go) -> Result<()> {
         left.len()
     );
     ensure!(
-        ended.stderr.contains("fork"),
-        "nothing is said of the child:\n{}",
+        ended.stderr.contains("forked"),
+        "nothing is said of the child, which is process {child}:\n{}",
         ended.stderr
     );
     let answer = target.expect("")?;
