@@ -3,6 +3,7 @@
 //! A test builds a Go program ([`go`]), runs the profiler on it ([`profiler`]), and compares the report with what the
 //! program itself says it did ([`oracle`]).
 
+pub mod chaos;
 pub mod exact;
 pub mod go;
 pub mod hdrhistogram;
@@ -13,5 +14,7 @@ pub mod pprof;
 pub mod profiler;
 pub mod real;
 pub mod report;
+pub mod selfcheck;
 pub mod target;
+pub mod text;
 pub mod tmux;

@@ -33,20 +33,29 @@ pub fn binary() -> Result<PathBuf> {
         .context("map-probe is not built: run `cargo build -p map-probe`, or set MAP_PROBE_BIN")
 }
 
+/// The name of map-probe's guard, the process that holds its probes.
+pub const GUARD: &str = "mprobe-guard";
+
 /// The guard of a running map-probe: the process that holds its probes.
 ///
 /// # Errors
 ///
 /// It has none.
 pub fn guard(profiler: u32) -> Result<u32> {
-    let children = fs::read_to_string(format!("/proc/{profiler}/task/{profiler}/children"))?;
-    let mut children = children.split_ascii_whitespace();
-    let is_guard = |child: &&str| {
-        fs::read_to_string(format!("/proc/{child}/comm"))
-            .is_ok_and(|name| name.trim() == "mprobe-guard")
-    };
-    let guard = children.find(is_guard).context("map-probe has no guard")?;
-    Ok(guard.parse()?)
+    let mut children = children(profiler)?.into_iter();
+    let guard = children.find(|child| is_guard(*child));
+    guard.context("map-probe has no guard")
+}
+
+fn children(process: u32) -> Result<Vec<u32>> {
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"))?;
+    let children = children.split_ascii_whitespace().map(str::parse);
+    Ok(children.collect::<Result<_, _>>()?)
+}
+
+fn is_guard(process: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{process}/comm"));
+    name.is_ok_and(|name| name.trim() == GUARD)
 }
 
 /// Kills a running map-probe and its guard at once.
@@ -57,10 +66,7 @@ pub fn guard(profiler: u32) -> Result<u32> {
 pub fn kill_with_guard(profiler: u32) -> Result<()> {
     let guard = guard(profiler)?;
     for process in [guard, profiler] {
-        let process = i32::try_from(process)?;
-        // SAFETY: kill has no memory effects.
-        let result = unsafe { libc::kill(process, libc::SIGKILL) };
-        ensure!(result == 0, "killing: {}", std::io::Error::last_os_error());
+        kill(i32::try_from(process)?, libc::SIGKILL)?;
     }
     Ok(())
 }
@@ -325,12 +331,10 @@ impl Profiler {
     ///
     /// It starts none.
     pub fn wait_command(&self) -> Result<i32> {
-        let pid = self.child.id();
-        let children = format!("/proc/{pid}/task/{pid}/children");
         while Instant::now() < self.deadline {
-            let children = fs::read_to_string(&children)?;
-            if let Some(child) = children.split_whitespace().next() {
-                return Ok(child.parse()?);
+            let children = children(self.child.id())?;
+            if let Some(child) = children.into_iter().find(|child| !is_guard(*child)) {
+                return Ok(i32::try_from(child)?);
             }
             thread::sleep(Duration::from_micros(200));
         }

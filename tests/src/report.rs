@@ -104,6 +104,33 @@ impl Report {
             .with_context(|| format!("no whole number {path}"))
     }
 
+    /// Demands that each list has every operation once.
+    ///
+    /// # Errors
+    ///
+    /// They do not agree.
+    pub fn expect_consistent(&self) -> Result<()> {
+        let total = sum(&self.operations);
+        let seen = self.number("quality/operations")?;
+        ensure!(
+            total == seen,
+            "{total} operations in rows, but {seen} were seen"
+        );
+        for list in ["by_type", "by_map", "by_site"] {
+            let entries = self.json[list].as_array();
+            let entries = entries.with_context(|| format!("no {list}"))?;
+            let mut in_list = 0;
+            for entry in entries {
+                in_list += sum(&rows(&entry["operations"])?);
+            }
+            ensure!(
+                total == in_list,
+                "{total} operations in all, but {in_list} in {list}"
+            );
+        }
+        Ok(())
+    }
+
     /// Demands that nothing was missed and that all sums agree.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build_ebpf;
+mod chaos;
 mod debian;
 mod demo;
 mod fuzz;
@@ -46,6 +47,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Run map-probe on other kernels, in virtual machines (needs qemu, busybox, apt and Python's pip).
     Kernels(kernels::Args),
+    /// Kill, stop and starve map-probe and its targets at random moments, and see what is left (needs root, BPF and a C compiler).
+    Chaos(chaos::Args),
     /// Measure what map-probe costs (needs root, BPF and Python's pip).
     Bench(bench::Args),
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Kernels(args) => kernels::run(&args),
+        Task::Chaos(args) => chaos::run(&args),
         Task::Bench(args) => bench::run(&args),
     };
     match done {
