@@ -7,6 +7,7 @@ mod attach;
 mod bpftrace;
 mod budget;
 mod fixture;
+mod guard;
 mod paced;
 mod probe;
 mod profiler;
@@ -43,12 +44,19 @@ const BENCHES: [(&str, Bench); 8] = [
     ("profiler", profiler::rows),
 ];
 
+/// The name of the rows that need another build to compare with.
+const GUARD: &str = "guard";
+
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Rows to measure: trace, who, bpftrace, budget, sample, attach, start, profiler [default: all].
-    #[arg(value_name = "NAME", value_parser = BENCHES.map(|(name, _)| name))]
+    /// Rows to measure: trace, who, bpftrace, budget, sample, attach, start, profiler [default: all of these], or guard.
+    #[arg(value_name = "NAME", value_parser = BENCHES.map(|(name, _)| name).into_iter().chain([GUARD]).collect::<Vec<_>>())]
     names: Vec<String>,
+
+    /// With the name guard: the other build of map-probe that this one's windows are held against
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
 
     /// Rounds to take the medians of.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(5..))]
@@ -62,21 +70,39 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     );
     privilege::check_kernel().context("cannot measure")?;
     build_map_probe()?;
+    let wanted = |name: &str| args.names.iter().any(|wanted| wanted == name);
+    if wanted(GUARD) != args.against.is_some() {
+        bail!(
+            "`guard --against PROGRAM` compares with another build of map-probe: build an older commit in a git worktree"
+        );
+    }
     let mut failed = 0;
     table::print_head();
     for (name, bench) in BENCHES {
-        if !args.names.is_empty() && !args.names.iter().any(|wanted| wanted == name) {
+        if !args.names.is_empty() && !wanted(name) {
             continue;
         }
-        for row in bench(args.rounds).with_context(|| format!("cannot measure {name}"))? {
-            row.print();
-            failed += u32::from(row.is_over() || row.is_missing());
-        }
+        let rows = bench(args.rounds);
+        failed += print_rows(&rows.with_context(|| format!("cannot measure {name}"))?);
+    }
+    if let Some(against) = &args.against {
+        let rows = guard::rows(args.rounds, against);
+        failed += print_rows(&rows.context("cannot measure guard")?);
     }
     if failed > 0 {
         bail!("{failed} rows are over their limits");
     }
     Ok(())
+}
+
+/// Prints rows; how many are over their limits, or should have figures and have none.
+fn print_rows(rows: &[Row]) -> u32 {
+    let mut failed = 0;
+    for row in rows {
+        row.print();
+        failed += u32::from(row.is_over() || row.is_missing());
+    }
+    failed
 }
 
 /// Builds the bench's target with this version of Go; the binary's path.

@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -32,7 +33,17 @@ impl Probe {
         pid: u32,
         args: &[A],
     ) -> Result<Self> {
-        let mut command = Command::new(workspace::map_probe());
+        Self::start(&workspace::map_probe(), bound, pid, args)
+    }
+
+    /// The same with another build of map-probe.
+    pub(super) fn start<A: AsRef<OsStr>>(
+        program: &Path,
+        bound: &str,
+        pid: u32,
+        args: &[A],
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
         command
             .arg("--pid")
             .arg(pid.to_string())
@@ -81,12 +92,23 @@ impl Probe {
         Ok(seconds)
     }
 
-    /// Ends it as Ctrl-C does and waits until it is gone.
-    pub(super) fn detach(mut self) -> Result<()> {
-        kill(
+    /// Sends it a signal; nothing happens if it has just ended.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        // It has not been waited for: the id is still its own.
+        Ok(kill(
             Pid::from_raw(i32::try_from(self.child.id())?),
-            Signal::SIGINT,
-        )?;
+            signal,
+        )?)
+    }
+
+    /// Ends it as Ctrl-C does and waits until it is gone.
+    pub(super) fn detach(self) -> Result<()> {
+        self.signal(Signal::SIGINT)?;
+        self.ended()
+    }
+
+    /// Waits until it is gone, after that.
+    pub(super) fn ended(mut self) -> Result<()> {
         let begun = Instant::now();
         loop {
             match self.child.try_wait()? {

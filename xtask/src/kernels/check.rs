@@ -30,21 +30,50 @@ enum How {
     Windows,
     /// The CPUs are sampled.
     Sample,
+    /// It is killed within windows, and nothing is left in the target.
+    Killed,
 }
+
+/// Kills map-probe within windows of a target that checks itself, some of them while it ends; then the target says how many bytes of its
+/// code are not as in its file.
+const KILLS: &str = "mkfifo /tmp/in; $program < /tmp/in > /tmp/out & pid=$!; exec 3> /tmp/in
+until grep -q ready /tmp/out; do sleep 0.1; done
+attached=0
+for pause in 0.1 0.3 0.5 0.7 0.2 0.4; do
+    map-probe --max-overhead 40% --pid $pid > /dev/null 2> /tmp/said & probe=$!
+    until grep -q ^attached /tmp/said || ! kill -0 $probe 2> /dev/null; do sleep 0.1; done
+    if grep -q ^attached /tmp/said; then attached=$((attached + 1)); fi
+    sleep $pause
+    case $pause in *[24]) kill -INT $probe; sleep 0.05;; esac
+    kill -KILL $probe; wait $probe
+done
+echo text 60s >&3; echo check >&3; exec 3>&-; wait $pid; status=$?
+cat /tmp/out /tmp/said; echo attached $attached; echo leaks $(dmesg | grep -c 'leaking uprobe')
+rm -f /tmp/in /tmp/out /tmp/said; exit $status";
 
 /// All checks: each for the newest version of each family of maps.
 pub(super) fn all() -> Result<Vec<Check>> {
     let mut checks = Vec::new();
-    for how in [How::Exact, How::Windows, How::Sample] {
+    for how in [How::Exact, How::Windows, How::Sample, How::Killed] {
         for go in [Go::V1_23, Go::V1_27] {
             checks.push(Check {
                 go,
-                fixture: go::fixture("oracle", go, Variant::Plain)?,
+                fixture: go::fixture(how.fixture(), go, Variant::Plain)?,
                 how,
             });
         }
     }
     Ok(checks)
+}
+
+impl How {
+    /// The program that is probed.
+    fn fixture(self) -> &'static str {
+        match self {
+            Self::Killed => "selfcheck",
+            _ => "oracle",
+        }
+    }
 }
 
 impl Check {
@@ -54,24 +83,27 @@ impl Check {
             How::Exact => "exact",
             How::Windows => "windows",
             How::Sample => "sample",
+            How::Killed => "killed",
         };
         format!("{how}, Go {}", self.go.version())
     }
 
     /// The program that it probes, and its name in the machine.
     pub(super) fn program(&self) -> (&Path, String) {
-        (&self.fixture, format!("oracle-{}", self.go.version()))
+        let name = format!("{}-{}", self.how.fixture(), self.go.version());
+        (&self.fixture, name)
     }
 
     /// What runs in the machine, as a shell script.
     pub(super) fn commands(&self) -> String {
+        let (_, program) = self.program();
         let options = match self.how {
+            How::Killed => return format!("program={program}\n{KILLS}"),
             How::Exact => "--max-overhead off",
             // Emulation is slow: each window costs much, and in a few seconds there shall be some.
             How::Windows => "--max-overhead 40%",
             How::Sample => "--mode sample --frequency 499",
         };
-        let (_, program) = self.program();
         // Fewer maps and call sites: the serial line is slow. Of types there are less than that.
         format!(
             "map-probe {options} --top 60 --format json --output /tmp/report -- {program} -n 300; status=$?; echo; \
@@ -82,6 +114,9 @@ impl Check {
     /// What came of it, in a few words.
     pub(super) fn judge(&self, output: &Output) -> Result<String> {
         let status = output.status.context("it did not end")?;
+        if self.how == How::Killed {
+            return killed(status, &output.text);
+        }
         let (said, report) = output.text.split_once(REPORT).context("it did not end")?;
         if status == NOT_PERMITTED && said.contains("too old") {
             return Ok("refused: too old".to_owned());
@@ -116,8 +151,35 @@ impl Check {
                 ensure!(total > 0, "no samples");
                 Ok(format!("{total} samples"))
             }
+            How::Killed => bail!("it has no report"),
         }
     }
+}
+
+/// What a target says after the kills.
+fn killed(status: i32, text: &str) -> Result<String> {
+    if text.contains("too old") {
+        return Ok("refused: too old".to_owned());
+    }
+    ensure!(
+        status == 0,
+        "the target ended with {status}: {}",
+        text.trim()
+    );
+    let number = |name: &str| -> Result<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.with_context(|| format!("no {name}in {text:?}"))?;
+        Ok(number.trim().parse()?)
+    };
+    let (changed, leaks, kills) = (number("text ")?, number("leaks ")?, number("attached ")?);
+    ensure!(
+        changed == 0 && leaks == 0,
+        "{changed} bytes of its code stay changed, {leaks} warnings of the kernel"
+    );
+    ensure!(kills > 0, "never attached: {text:?}");
+    // Nothing is wrong with its maps.
+    number("ok ")?;
+    Ok(format!("{kills} kills, nothing left"))
 }
 
 /// How many operations on tables a report has; an error if it has more than there were.
@@ -147,4 +209,23 @@ pub(super) fn first_line(text: &str) -> String {
         .chars()
         .take(100)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_map_probe_leaves_is_a_failure() {
+        let said = |changed: u64, leaks: u64| {
+            format!("ready 9\ntext {changed}\nok 1200\nattached 6\nleaks {leaks}\n")
+        };
+        assert_eq!(
+            killed(0, &said(0, 0)).expect("clean"),
+            "6 kills, nothing left"
+        );
+        assert!(killed(0, &said(3, 0)).is_err());
+        assert!(killed(0, &said(0, 1)).is_err());
+        assert!(killed(3, &said(0, 0)).is_err());
+    }
 }
