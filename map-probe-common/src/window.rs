@@ -30,8 +30,8 @@ impl Gate {
     }
 }
 
-/// Kinds of probed instructions, by what a trap there costs: a 5-byte nop, an emulated one, a single-stepped one.
-pub const TRAP_KINDS: usize = 3;
+/// Kinds of probed instructions, by what a trap there costs: an emulated one, a single-stepped one.
+pub const TRAP_KINDS: usize = 2;
 
 /// Where a site's cookie has the kind of its instruction; below it is the site's index.
 pub const COOKIE_KIND_SHIFT: u32 = 32;
@@ -61,11 +61,11 @@ pub struct Tally {
     /// Records of the log that userspace has taken: their places are free again.
     pub taken: u64,
     /// Keeps each CPU's tally in cache lines of its own.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 5],
 }
 shared!(Tally, 128, {
     traps: [u64; TRAP_KINDS], program_ns: u64, open_traps: [u64; TRAP_KINDS], open_program_ns: u64,
-    logged: u64, first: u64, last: u64, last_site: u64, taken: u64, reserved: [u64; 3],
+    logged: u64, first: u64, last: u64, last_site: u64, taken: u64, reserved: [u64; 5],
 });
 
 /// One counted operation: depth, cell, and block of its type. Never 0, as depths are not: 0 is a place of the log whose

@@ -356,6 +356,7 @@ pub(crate) fn attach(
         });
         return session.sample(wanted).map(Watching::Samples);
     };
+    session.sweep(guard)?;
     match (&request.bench, request.bound) {
         (Some(Bench::EmptyAt(address)), _) => session
             .attach_at_address(guard, *address)

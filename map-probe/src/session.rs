@@ -1,6 +1,7 @@
 //! A target made ready to be probed: what it is, where to probe it, and the kernel side loaded for it.
 
 mod blind;
+mod sweep;
 mod verifying;
 
 use std::cell::OnceCell;
@@ -19,6 +20,7 @@ pub use verifying::Lie;
 use crate::budget::{Taken, TypeNames};
 use crate::cli::Assumptions;
 use crate::error::{Failure, Status};
+use crate::messages::say;
 use crate::plan::{self, Coverage, Kernel, PlannedFunction};
 use crate::probe::guard::Wanted as Probed;
 use crate::probe::{
@@ -38,7 +40,7 @@ const OTHER_GO_CODE: &str =
     "this library has map functions of its own, and only those of the program are probed";
 
 /// Why a forked child's operations are not counted.
-const OF_A_CHILD: &str = "this child was forked and runs on in a copy of the memory; only the process itself is probed, and the child passes its breakpoints while they are attached";
+const OF_A_CHILD: &str = "only the process itself is counted, and its forked child passes the breakpoints too, while they are attached";
 
 /// A process, its program, and its probe sites.
 #[derive(Debug)]
@@ -244,9 +246,8 @@ impl Session {
                 continue;
             }
             let kind: u64 = match site.cost {
-                plan::Cost::Nop5 => 0,
-                plan::Cost::Emulated => 1,
-                plan::Cost::SingleStepped => 2,
+                plan::Cost::Emulated => 0,
+                plan::Cost::SingleStepped => 1,
             };
             placed.push(self.place(site.address, kind << COOKIE_KIND_SHIFT | index)?);
         }
@@ -361,7 +362,12 @@ impl Session {
     /// # Errors
     /// They cannot be read.
     pub fn read(&mut self) -> Result<Counts, Failure> {
-        self.forks.look(self.process.pid());
+        let pid = self.process.pid();
+        for child in self.forks.look(pid) {
+            say(&format!(
+                "note: process {child} was forked from process {pid}, and runs on in a copy of its memory: {OF_A_CHILD}"
+            ));
+        }
         let Self {
             process,
             binary,

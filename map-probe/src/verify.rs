@@ -45,6 +45,7 @@ async fn perform(request: &Verify, guard: &Arc<Guard>) -> Result<Status, Failure
     let exit = Exit::of(pid)?;
     let guarded = Exit::of(guard.pid())?;
     let mut log = KernelLog::of(session.loaded(), request.verbosity)?;
+    session.sweep(guard)?;
     let attached = session.attach_to_verify(guard)?;
     let start = Instant::now();
     run::announce(&session.info(), None);

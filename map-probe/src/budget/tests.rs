@@ -218,14 +218,14 @@ impl Phases {
         let cost = |gap: f64| (BESIDE + PROGRAM) / (BESIDE + PROGRAM + gap);
         let phase = |at: Ns| (at as f64 / self.length) as usize % 2;
         let run = run(0.01, 10, seed, |at| cost(self.gap[phase(at)]));
-        let mut price = TrapPrice::new(Calibration([calibrated; 3]));
+        let mut price = TrapPrice::new(Calibration([calibrated; 2]));
         let mut sums = Sums::default();
         for (opened, length, span) in run.windows {
             let phase = phase(opened);
             let traps = (length as f64 / (self.gap[phase] + BESIDE + PROGRAM)) as u64;
             let first = (traps as f64 * self.first[phase]).round() as u64;
             let program_ns = traps as f64 * PROGRAM;
-            price.learn([0, traps, 0], length as f64 - program_ns);
+            price.learn([traps, 0], length as f64 - program_ns);
             let operations = [(1, first), (3, traps - first)]
                 .into_iter()
                 .map(|(depth, count)| (Record::new(1, 0, depth), count))
@@ -234,7 +234,7 @@ impl Phases {
                 length: length as f64,
                 span: span.map(|span| span as f64),
                 cpus: vec![OnCpu {
-                    traps: [0, traps, 0],
+                    traps: [traps, 0],
                     program_ns,
                     operations,
                 }],
@@ -307,14 +307,14 @@ fn one_phase_is_reported_as_it_is() {
 
 #[test]
 fn windows_without_a_pause_are_all_there_is_and_sure() {
-    let price = TrapPrice::new(Calibration([500.0; 3]));
+    let price = TrapPrice::new(Calibration([500.0; 2]));
     let mut sums = Sums::default();
     for second in 1..20_u32 {
         let piece = Piece {
             length: 1e9,
             span: None,
             cpus: vec![OnCpu {
-                traps: [0, 100, 0],
+                traps: [100, 0],
                 program_ns: 25e3,
                 operations: [(Record::new(1, 0, second), 100)].into(),
             }],

@@ -63,8 +63,6 @@ pub struct Arguments {
 /// What a trap on an instruction costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
-    /// A 5-byte nop: from Linux 6.18 on replaced by a call, no trap.
-    Nop5,
     /// The kernel emulates it: one trap.
     Emulated,
     /// It is single-stepped out of line: two traps.

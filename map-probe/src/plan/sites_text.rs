@@ -62,7 +62,7 @@ pub struct SiteText {
     pub offset: u64,
     /// The instruction.
     pub instruction: String,
-    /// `nop5`, `emulated` or `single-stepped`.
+    /// `emulated` or `single-stepped`.
     pub cost: &'static str,
     /// When it is walked.
     pub role: &'static str,
@@ -209,7 +209,6 @@ impl SiteText {
             offset: planned.offset,
             instruction: planned.instruction.clone(),
             cost: match planned.cost {
-                Cost::Nop5 => "nop5",
                 Cost::Emulated => "emulated",
                 Cost::SingleStepped => "single-stepped",
             },

@@ -23,8 +23,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::bpf::{self, Kind};
+use super::perf;
 use super::tracefs::{self, Tracefs};
-use super::{bpf, perf};
 
 /// Where a probe is to be.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -241,24 +242,19 @@ fn define(file: &OpenFile, places: &[Placed]) -> Result<tracefs::Event, NotAttac
     tracefs::Event::define(tracefs, &path, offsets).map_err(NotAttached::Refused)
 }
 
-/// Takes breakpoints at these places out of all processes that nobody probes there: by being a user of them, for our own
-/// process, and no longer being one.
+/// Takes breakpoints at these places out of a process, and out of all others, where nobody has a probe: by attaching a program
+/// that does nothing there, and detaching it.
 pub(super) fn sweep(
     way: Way,
-    program: &OwnedFd,
     file: OwnedFd,
-    places: &[Placed],
+    places: Vec<Placed>,
+    pid: u32,
 ) -> Result<(), NotAttached> {
-    let file = OpenFile::new(file);
-    match way {
-        Way::Link => {
-            let used = link(program, &file, places, std::process::id());
-            used.map(drop).map_err(NotAttached::Refused)
-        }
-        Way::Event => {
-            let event = define(&file, places)?;
-            let used = perf::tracepoint(event.id, 0);
-            used.map(drop).map_err(NotAttached::Refused)
-        }
-    }
+    let kind = match way {
+        Way::Link => Kind::UprobeMulti,
+        Way::Event => Kind::Uprobe,
+    };
+    let program = bpf::load_nothing(kind).map_err(NotAttached::Refused)?;
+    let probes = Probes::new(way, program, file, places, pid)?;
+    probes.attach().map(drop).map_err(NotAttached::Refused)
 }

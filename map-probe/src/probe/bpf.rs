@@ -253,22 +253,29 @@ pub(super) fn link_uprobes(
 /// Whether this kernel has links of uprobes (Linux 6.6, or an older one to which they were added). Told by how it refuses
 /// one for what is no file.
 pub(super) fn has_uprobe_links() -> bool {
+    let refused = load_nothing(Kind::UprobeMulti)
+        .and_then(|program| link_uprobes(program.as_fd(), c"/", &[0], &[0], 0))
+        .err()
+        .and_then(|error| error.raw_os_error());
+    // Not permitted: whoever comes next says so.
+    matches!(refused, Some(libc::EBADF | libc::EPERM | libc::EACCES))
+}
+
+/// Loads a program for uprobes that does nothing.
+pub(super) fn load_nothing(kind: Kind) -> io::Result<OwnedFd> {
     // r0 = 0; exit
     let instructions: [u64; 2] = [0xb7, 0x95];
     let mut attr = attributes();
     // SAFETY: one view of the union is written, and the same one read by the kernel.
     let program = unsafe { &mut attr.__bindgen_anon_3 };
     program.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
-    program.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    if matches!(kind, Kind::UprobeMulti) {
+        program.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    }
     program.insns = address(&instructions);
     program.insn_cnt = instructions.len() as u32;
     program.license = c"GPL".as_ptr() as u64;
-    let refused = retry(|| call_for_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr))
-        .and_then(|program| link_uprobes(program.as_fd(), c"/", &[0], &[0], 0))
-        .err()
-        .and_then(|error| error.raw_os_error());
-    // Not permitted: whoever comes next says so.
-    matches!(refused, Some(libc::EBADF | libc::EPERM | libc::EACCES))
+    call_for_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
 }
 
 /// The number that the kernel knows a loaded program by.

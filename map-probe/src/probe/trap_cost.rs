@@ -17,17 +17,12 @@ use crate::error::Failure;
 pub struct Calibration(pub [f64; TRAP_KINDS]);
 
 /// Calls of each instruction at a time; the fastest of [`ROUNDS`] counts, as interruptions only add.
-const CALLS: [u32; TRAP_KINDS] = [400, 400, 40];
+const CALLS: [u32; TRAP_KINDS] = [400, 40];
 const ROUNDS: usize = 7;
 
 // One function for each kind of instruction, in the order of `TRAP_KINDS`, and the same without.
 global_asm!(
     ".pushsection .text.map_probe_trap_cost, \"ax\"",
-    ".balign 64",
-    ".globl map_probe_nop5",
-    "map_probe_nop5:",
-    ".byte 0x0f, 0x1f, 0x44, 0x00, 0x00",
-    "ret",
     ".balign 64",
     ".globl map_probe_emulated",
     "map_probe_emulated:",
@@ -42,13 +37,11 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    safe fn map_probe_nop5();
     safe fn map_probe_emulated();
     safe fn map_probe_stepped();
 }
 
-const PROBED: [extern "C" fn(); TRAP_KINDS] =
-    [map_probe_nop5, map_probe_emulated, map_probe_stepped];
+const PROBED: [extern "C" fn(); TRAP_KINDS] = [map_probe_emulated, map_probe_stepped];
 
 /// Measures what traps cost in this process: about 10 ms, and 10 more until the probes are in place.
 ///
@@ -128,7 +121,6 @@ mod tests {
             let offset = usize::try_from(offset).expect("an offset");
             &file[offset..offset + 5]
         };
-        assert_eq!(at(map_probe_nop5), [0x0f, 0x1f, 0x44, 0x00, 0x00]);
         assert_eq!(at(map_probe_emulated)[..2], [0x90, 0xc3]);
         assert_eq!(at(map_probe_stepped)[3], 0xc3);
     }

@@ -68,19 +68,18 @@ impl WindowMemory {
     pub fn tally(&self, cpu: usize) -> Tally {
         let words = &self.tallies.words()[cpu * TALLY_WORDS..(cpu + 1) * TALLY_WORDS];
         let word = |index: usize| words[index].load(Ordering::Acquire);
-        let three =
-            |from: usize| -> [u64; TRAP_KINDS] { [word(from), word(from + 1), word(from + 2)] };
+        let kinds = |from: usize| -> [u64; TRAP_KINDS] { [word(from), word(from + 1)] };
         Tally {
-            traps: three(0),
-            program_ns: word(3),
-            open_traps: three(4),
-            open_program_ns: word(7),
-            logged: word(8),
+            traps: kinds(0),
+            program_ns: word(2),
+            open_traps: kinds(3),
+            open_program_ns: word(5),
+            logged: word(6),
             first: word(FIRST),
-            last: word(10),
-            last_site: word(11),
+            last: word(8),
+            last_site: word(9),
             taken: word(TAKEN),
-            reserved: [0; 3],
+            reserved: [0; 5],
         }
     }
 
@@ -127,8 +126,8 @@ fn add((record, count): (Record, u64), into: &mut HashMap<Record, u64>) {
 }
 
 /// The places of [`Tally::first`] and [`Tally::taken`] among its words.
-const FIRST: usize = 9;
-const TAKEN: usize = 12;
+const FIRST: usize = 7;
+const TAKEN: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -137,13 +136,13 @@ mod tests {
 
     #[test]
     fn the_words_of_a_tally_are_where_they_are_read() {
-        assert_eq!(offset_of!(Tally, program_ns), 3 * 8);
-        assert_eq!(offset_of!(Tally, open_traps), 4 * 8);
-        assert_eq!(offset_of!(Tally, open_program_ns), 7 * 8);
-        assert_eq!(offset_of!(Tally, logged), 8 * 8);
+        assert_eq!(offset_of!(Tally, program_ns), 2 * 8);
+        assert_eq!(offset_of!(Tally, open_traps), 3 * 8);
+        assert_eq!(offset_of!(Tally, open_program_ns), 5 * 8);
+        assert_eq!(offset_of!(Tally, logged), 6 * 8);
         assert_eq!(offset_of!(Tally, first), FIRST * 8);
-        assert_eq!(offset_of!(Tally, last), 10 * 8);
-        assert_eq!(offset_of!(Tally, last_site), 11 * 8);
+        assert_eq!(offset_of!(Tally, last), 8 * 8);
+        assert_eq!(offset_of!(Tally, last_site), 9 * 8);
         assert_eq!(offset_of!(Tally, taken), TAKEN * 8);
     }
 

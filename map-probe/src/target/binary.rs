@@ -222,6 +222,18 @@ impl Binary {
         self.image.file_offset(address)
     }
 
+    /// Linked addresses of its code.
+    pub(super) fn code(&self) -> impl Iterator<Item = Range<u64>> {
+        let segments = self.image.segments().iter();
+        let code = segments.filter(|segment| segment.executable);
+        code.map(|segment| segment.addresses.clone())
+    }
+
+    /// Its code from a linked address on, as the file has it; whether all of that is there.
+    pub(super) fn read_code(&self, address: u64, buf: &mut [u8]) -> bool {
+        self.image.read(address, buf)
+    }
+
     /// Whether the kernel chooses where it is loaded.
     #[must_use]
     pub fn is_position_independent(&self) -> bool {

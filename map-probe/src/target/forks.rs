@@ -28,23 +28,20 @@ impl Forks {
         &self.found
     }
 
-    /// Looks for new ones, if there are any: children that run the same file as process `pid`.
-    pub fn look(&mut self, pid: u32) {
+    /// Looks for new ones, if there may be any: children that run the same file as process `pid`.
+    pub fn look(&mut self, pid: u32) -> Vec<u32> {
         if self.looks == 0 {
-            return;
+            return Vec::new();
         }
         self.looks -= 1;
         let Some(ours) = program(pid) else {
-            return;
+            return Vec::new();
         };
-        for child in children(pid) {
-            if self.found.len() < MOST
-                && !self.found.contains(&child)
-                && program(child) == Some(ours)
-            {
-                self.found.push(child);
-            }
-        }
+        let is_new = |child: &u32| !self.found.contains(child) && program(*child) == Some(ours);
+        let mut new: Vec<_> = children(pid).into_iter().filter(is_new).collect();
+        new.truncate(MOST.saturating_sub(self.found.len()));
+        self.found.extend(&new);
+        new
     }
 }
 
@@ -77,8 +74,7 @@ mod tests {
         assert!(children(me).contains(&other.id()));
         let mut forks = Forks::default();
         forks.expect();
-        forks.look(me);
-        assert_eq!(forks.found(), [0_u32; 0]);
+        assert_eq!(forks.look(me), [0_u32; 0]);
         other.kill().expect("ended");
         other.wait().expect("ended");
     }

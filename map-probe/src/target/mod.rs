@@ -15,6 +15,7 @@ mod forks;
 pub mod fuzzing;
 mod go;
 mod identity;
+mod leftovers;
 mod libraries;
 mod lines;
 mod memory;

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use super::binary::Binary;
 use super::error::TargetError;
 use super::go::AssumedGo;
+use super::leftovers;
 use super::libraries::Libraries;
 use super::memory::Memory;
 use super::places::Places;
@@ -104,6 +105,21 @@ impl Process {
     #[must_use]
     pub fn has_lost_its_first_thread(&self) -> bool {
         Stat::read(self.pid).is_ok_and(|stat| stat.has_ended()) && living_thread(self.pid).is_some()
+    }
+
+    /// Linked addresses of `binary`, this process's program, at which it has a breakpoint that its file has not.
+    #[must_use]
+    pub fn breakpoints(&self, binary: &Binary, bias: u64) -> Vec<u64> {
+        leftovers::find(self.pid, self, binary, bias)
+    }
+
+    /// The process that traces it, as debuggers do.
+    #[must_use]
+    pub fn tracer(&self) -> Option<u32> {
+        let status = fs::read_to_string(format!("{}/status", self.directory)).ok()?;
+        let mut lines = status.lines();
+        let tracer = lines.find_map(|line| line.strip_prefix("TracerPid:"))?;
+        tracer.trim().parse().ok().filter(|tracer| *tracer != 0)
     }
 
     /// Where probes are, to be looked at while they are attached.

@@ -34,6 +34,8 @@ const PARTS: usize = 3;
 const WINDOWS: usize = 3;
 /// A place is busy that has more than one in so many of the traps.
 const BUSY: u64 = 20;
+/// Places that are swept at once.
+const MOST_SWEPT: usize = 1024;
 /// The guard's name: not found by who looks for `map-probe` to kill it. At most 15 bytes.
 const NAME: &std::ffi::CStr = c"mprobe-guard";
 
@@ -132,20 +134,20 @@ impl Guard {
         let _ = self.ask(&Request::Settle, &[], 0);
     }
 
-    /// Takes breakpoints at these places of a file out of all processes that nobody probes there.
+    /// Takes breakpoints at these places of a file out of a process, where nobody has a probe.
     ///
     /// # Errors
-    /// Not permitted.
+    /// Not permitted, or no such process any more.
     pub fn sweep(
         &self,
         way: Way,
-        program: BorrowedFd<'_>,
         file: BorrowedFd<'_>,
         places: &[Placed],
+        pid: u32,
     ) -> Result<(), Failure> {
-        for places in places.chunks(1024) {
+        for places in places.chunks(MOST_SWEPT) {
             let places = places.to_vec();
-            self.ask(&Request::Sweep { way, places }, &[program, file], 0)?;
+            self.ask(&Request::Sweep { way, pid, places }, &[file], pid)?;
         }
         Ok(())
     }

@@ -189,12 +189,11 @@ impl Server {
                 self.sets.remove(&set);
                 return None;
             }
-            Request::Sweep { way, places } => {
-                let mut fds = fds.into_iter();
-                let (Some(program), Some(file)) = (fds.next(), fds.next()) else {
+            Request::Sweep { way, pid, places } => {
+                let Some(file) = fds.into_iter().next() else {
                     return Some(Reply::Refused(missing()));
                 };
-                sweep(way, &program, file, &places).map(|()| Reply::Done)
+                sweep(way, file, places, pid).map(|()| Reply::Done)
             }
         };
         Some(done.unwrap_or_else(|error| {

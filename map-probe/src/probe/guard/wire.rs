@@ -48,8 +48,12 @@ pub(super) enum Request {
     Settle,
     /// Takes a set back that is not attached.
     Forget { set: u64 },
-    /// Takes away breakpoints at these places that nobody uses. With it come the program and the file.
-    Sweep { way: Way, places: Vec<Placed> },
+    /// Takes away breakpoints at these places of a process that nobody uses. With it comes the file.
+    Sweep {
+        way: Way,
+        pid: u32,
+        places: Vec<Placed>,
+    },
 }
 
 /// What it answers.
@@ -221,6 +225,7 @@ mod tests {
         };
         let request = Request::Sweep {
             way: Way::Link,
+            pid: u32::MAX,
             places: vec![place; 1280],
         };
         let sender = std::thread::spawn(move || send(ours.as_fd(), &request, &[]));
