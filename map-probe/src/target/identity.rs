@@ -5,6 +5,7 @@ use std::os::linux::fs::MetadataExt as _;
 
 use map_probe_common::lives::Identity;
 
+use super::process::living_thread;
 use crate::error::{Failure, Status};
 
 /// Which process it is, in its own pid namespace: the only one in which the kernel side can ask for it.
@@ -12,7 +13,11 @@ use crate::error::{Failure, Status};
 /// # Errors
 /// It ended, or may not be looked into.
 pub fn identity(pid: u32) -> Result<Identity, Failure> {
-    let namespace = fs::metadata(format!("/proc/{pid}/ns/pid"));
+    let mut namespace = fs::metadata(format!("/proc/{pid}/ns/pid"));
+    if let (Err(_), Some(thread)) = (&namespace, living_thread(pid)) {
+        // A thread that has ended is in no namespace.
+        namespace = fs::metadata(format!("/proc/{pid}/task/{thread}/ns/pid"));
+    }
     let status = fs::read_to_string(format!("/proc/{pid}/status"));
     let (namespace, status) = match (namespace, status) {
         (Ok(namespace), Ok(status)) => (namespace, status),

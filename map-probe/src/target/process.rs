@@ -288,7 +288,7 @@ fn missing(pid: u32) -> TargetError {
 }
 
 /// A thread of the process that has not ended, the first one left out.
-fn living_thread(pid: u32) -> Option<u32> {
+pub(super) fn living_thread(pid: u32) -> Option<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let threads = threads.take(MAX_THREADS).filter_map(Result::ok);
     let mut threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
