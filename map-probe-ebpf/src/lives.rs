@@ -4,10 +4,10 @@ use core::mem::{MaybeUninit, size_of};
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::bpf_pidns_info;
-use aya_ebpf::helpers::generated::bpf_get_ns_current_pid_tgid;
+use aya_ebpf::helpers::generated::{bpf_get_ns_current_pid_tgid, bpf_ktime_get_ns};
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use map_probe_common::lives::{EXECUTED, FORKED, Identity, SHARES_MEMORY};
+use map_probe_common::lives::{EXECUTED, FORKED, Identity, KIND_BITS, SHARES_MEMORY};
 
 use crate::tables::{CHANGED, LIVES, WATCHED};
 
@@ -19,7 +19,7 @@ fn map_probe_exec(_ctx: RawTracePointContext) -> i32 {
             // SAFETY: the pointer is to a map's value, a word that is written whole.
             unsafe { changed.write_volatile(1) };
         }
-        let _ = LIVES.output::<u64>(&EXECUTED, 0);
+        tell(EXECUTED);
     }
     0
 }
@@ -30,9 +30,16 @@ fn map_probe_fork(ctx: RawTracePointContext) -> i32 {
     // SAFETY: the tracepoint's arguments are the new task and the flags, a word each.
     let flags = unsafe { *ctx.as_ptr().cast::<u64>().add(1) };
     if flags & SHARES_MEMORY == 0 && is_target() {
-        let _ = LIVES.output::<u64>(&FORKED, 0);
+        tell(FORKED);
     }
     0
+}
+
+#[inline(always)]
+fn tell(what: u64) {
+    // SAFETY: the helper takes nothing.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let _ = LIVES.output::<u64>(&(now & !KIND_BITS | what), 0);
 }
 
 /// Whether the target runs another program than the one that was read: types that are met from then on are none of its.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::budget::{Taken, TypeNames};
 use crate::cli::Probe;
+use crate::clock::now as now_ns;
 use crate::error::{Failure, Status};
 use crate::kernel_log::KernelLog;
 use crate::messages::say;
@@ -48,11 +49,16 @@ pub(crate) struct Lives<'a> {
     watch: Watch<'a>,
     /// When it started, in clock ticks since boot: another one with its number is not it.
     started: u64,
-    /// When probes were first attached.
+    /// When probes were first attached; and the same by the clock of the kernel side, in nanoseconds.
     start: Instant,
+    start_ns: u64,
     /// Earlier programs, and the one of now, which has not ended.
     programs: Vec<Life>,
     now: Program,
+    /// Which of the programs that is.
+    number: u32,
+    /// When `exec` was heard of, before it was followed.
+    executed: Option<u64>,
     /// What was counted in earlier ones, and the names of their types.
     before: (Counts, Arc<TypeNames>),
     /// What was taken in earlier ones since the last reading.
@@ -93,8 +99,11 @@ impl<'a> Lives<'a> {
             watch,
             started,
             start: Instant::now(),
+            start_ns: now_ns(),
             programs: Vec::new(),
             now,
+            number: 0,
+            executed: None,
             before: (Counts::default(), Arc::default()),
             owed: Taken::default(),
         };
@@ -123,7 +132,7 @@ impl<'a> Lives<'a> {
     fn life(&self, from_seconds: f64) -> Life {
         let info = self.now.session.info();
         Life {
-            exe: info.exe,
+            exe: Some(info.exe),
             go: Some(info.go),
             layout: Some(info.layout),
             from_seconds,
@@ -177,8 +186,11 @@ impl<'a> Lives<'a> {
     pub(crate) async fn happens(&mut self) -> Result<Happened, Failure> {
         let news = tokio::select! {
             change = self.now.changes.next() => match change {
-                Change::Executed => return Ok(Happened::Changed),
-                Change::Forked => {
+                Change::Executed(time) => {
+                    self.executed = Some(time);
+                    return Ok(Happened::Changed);
+                }
+                Change::Forked(_) => {
                     self.now.session.forked();
                     return Ok(Happened::Noted);
                 }
@@ -202,48 +214,83 @@ impl<'a> Lives<'a> {
     /// What was counted cannot be read.
     pub(crate) fn follow(&mut self) -> Result<Followed, Failure> {
         let Watch { pid, .. } = self.watch;
-        let ended = self.seconds();
+        let noticed = now_ns();
         self.now.watching.end();
-        let life = u32::try_from(self.programs.len()).unwrap_or(u32::MAX);
+        let mut begun = noticed;
         let next = retry(pid, || {
+            begun = now_ns();
             if Process::open(pid)?.start_time() != self.started {
                 return Err(Failure::new(Status::NoProcess, "the process has ended"));
             }
-            Program::begin(self.watch, Some((life, self.start)))
+            Program::begin(self.watch, Some(self.start))
         });
+        if matches!(&next, Err(failure) if failure.status() == Status::NoProcess) {
+            return Ok(Followed::Ended);
+        }
         match next {
             Ok(next) => {
                 let reading = self.read()?;
                 self.now.log.flush();
+                self.note_changes(begun, noticed);
                 self.before = (reading.counts, reading.names);
                 self.owed = reading.taken;
                 self.now = next;
-                self.end_life(ended);
-                self.programs.push(self.life(ended));
+                self.number = u32::try_from(self.programs.len() - 1).unwrap_or(u32::MAX);
+                self.now.session.set_life(self.number);
+                let life = self.life(self.begun());
+                self.replace_last(life);
                 if self.is_attached_at_once() {
                     self.attached();
                 }
                 Ok(Followed::Probed)
             }
-            Err(failure) if failure.status() == Status::NoProcess => Ok(Followed::Ended),
             Err(failure) => {
+                self.note_changes(begun, noticed);
                 say(&format!(
                     "the run ends, as process {pid} runs another program now: {failure}"
                 ));
-                self.end_life(ended);
                 let exe = Process::open(pid).map(|process| process.exe().to_owned());
-                self.programs.push(Life {
-                    exe: exe.unwrap_or_default(),
-                    go: None,
-                    layout: None,
-                    from_seconds: ended,
-                    attached_seconds: None,
-                    until_seconds: ended,
+                let life = Life {
                     reason: Some(failure.to_string()),
-                });
+                    ..unread(exe.ok(), self.begun())
+                };
+                self.replace_last(life);
                 Ok(Followed::NotProbeable)
             }
         }
+    }
+
+    /// Notes a program for each `exec` until `begun`, when the one of now was first looked at: of all but the last it is not known
+    /// what they were. There was one at least, which was `noticed`.
+    fn note_changes(&mut self, begun: u64, noticed: u64) {
+        let rest = self.now.changes.rest();
+        let executed = rest.iter().filter_map(|change| match change {
+            Change::Executed(time) => Some(*time),
+            Change::Forked(_) => None,
+        });
+        let mut times: Vec<_> = self.executed.take().into_iter().chain(executed).collect();
+        times.retain(|time| *time <= begun);
+        if times.is_empty() {
+            times.push(noticed);
+        }
+        for time in times {
+            let seconds = time.saturating_sub(self.start_ns) as f64 / 1e9;
+            self.end_life(seconds);
+            self.programs.push(Life {
+                reason: Some("another program came before it could be read".to_owned()),
+                ..unread(None, seconds)
+            });
+        }
+    }
+
+    /// When the last program began.
+    fn begun(&self) -> f64 {
+        self.programs.last().map_or(0.0, |life| life.from_seconds)
+    }
+
+    fn replace_last(&mut self, life: Life) {
+        self.programs.pop();
+        self.programs.push(life);
     }
 
     fn end_life(&mut self, seconds: f64) {
@@ -262,7 +309,7 @@ impl<'a> Lives<'a> {
     /// # Errors
     /// They cannot be read, or the probes are not in what the process runs.
     pub(crate) fn read(&mut self) -> Result<Reading, Failure> {
-        let life = u32::try_from(self.programs.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let life = self.number;
         let mut reading = self.now.watching.read(&mut self.now.session)?;
         let (counts, names) = &self.before;
         reading.counts = reading.counts.after(counts);
@@ -305,9 +352,8 @@ impl<'a> Lives<'a> {
 }
 
 impl Program {
-    /// Reads the program that a process runs, and attaches the probes. It may be a later one: its number, and when probes were
-    /// attached in the first.
-    fn begin(watch: Watch<'_>, later: Option<(u32, Instant)>) -> Result<Self, Failure> {
+    /// Reads the program that a process runs, and attaches the probes; if it is not the first, with when they were attached there.
+    fn begin(watch: Watch<'_>, first: Option<Instant>) -> Result<Self, Failure> {
         let Watch {
             pid,
             request,
@@ -321,8 +367,8 @@ impl Program {
             request.assumptions,
             &request.wanted,
         )?;
-        if let Some((life, start)) = later {
-            session.continues(life, start);
+        if let Some(first) = first {
+            session.started_at(first);
         }
         let changes = session.changes()?;
         let log = KernelLog::of(session.loaded(), run::logged(program, request))?;
@@ -333,6 +379,19 @@ impl Program {
             changes,
             log,
         })
+    }
+}
+
+/// A program of which not more is known than that it ran.
+fn unread(exe: Option<String>, from_seconds: f64) -> Life {
+    Life {
+        exe,
+        go: None,
+        layout: None,
+        from_seconds,
+        attached_seconds: None,
+        until_seconds: from_seconds,
+        reason: None,
     }
 }
 

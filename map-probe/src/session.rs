@@ -87,10 +87,14 @@ impl Session {
         Self::prepare_with(pid, program, verbosity, assumptions, wanted, None)
     }
 
-    /// Makes it that of the program which the process runs as its `life`th since the first probes were attached, at `start`.
-    pub fn continues(&mut self, life: u32, start: Instant) {
-        self.counters.set_life(life);
+    /// Says when probes were first attached to the process, if that was in an earlier program.
+    pub fn started_at(&mut self, start: Instant) {
         self.start.get_or_init(|| start);
+    }
+
+    /// Says that the program is the `life`th that the process runs since then, from 0.
+    pub fn set_life(&mut self, life: u32) {
+        self.counters.set_life(life);
     }
 
     fn prepare_with(

@@ -63,7 +63,7 @@ async fn perform(request: &Verify, guard: &Arc<Guard>) -> Result<Status, Failure
             () = guarded.happens() => return Err(guard_ended()),
             () = &mut end => break Ending::Duration,
             change = changes.next() => {
-                if change == Change::Executed {
+                if matches!(change, Change::Executed(_)) {
                     messages::say(&format!(
                         "verifying ends, as process {pid} runs another program now"
                     ));

@@ -30,6 +30,10 @@ const LEAST_SHARE: f64 = 0.1;
 const METERED_EVERY: Ns = 100_000_000;
 /// When the probes are gone for certain after detaching began: 20 µs were measured.
 const PROBES_GONE: Duration = Duration::from_millis(1);
+/// How long it takes to open the gate after attaching, at first, in nanoseconds: some 50 µs, and more on a slow machine.
+const OPENING: Ns = 1_000_000;
+/// And at most.
+const MOST_OPENING: Ns = 100_000_000;
 /// How late a look at a window may be before the guard ends it, in nanoseconds: then we are not given a CPU.
 const LATE: Ns = 10_000_000;
 
@@ -153,6 +157,8 @@ struct Watcher {
     own_paid: Duration,
     /// When the target's CPU time was last read, and what it was.
     metered: (Ns, Option<Ns>),
+    /// How long after it was attached a window is opened, at most: the guard's clock runs from then.
+    opening: Ns,
     /// How much of a CPU the target had then, at most 1: only what it could have used can be taken from it.
     running: f64,
 }
@@ -200,6 +206,7 @@ impl Watcher {
             cpus: cpus as f64,
             own_paid: Duration::ZERO,
             metered,
+            opening: OPENING,
             running: 1.0,
         }
     }
@@ -253,6 +260,7 @@ impl Watcher {
             let in_place = self.attach(prelude, &plan)?;
             self.target.memory.set_gate(true);
             let opened = now();
+            self.note_opening(opened.saturating_sub(in_place.sites.attached_at()));
             let mut window = Window {
                 piece: PieceSoFar::new(opened, self.tallies()),
                 reported: before.clone(),
@@ -296,6 +304,12 @@ impl Watcher {
             Err(_) if self.has_ended(in_place.begun) => Ok(()),
             checked => checked,
         }
+    }
+
+    /// Notes how long it took to open the gate: on a machine that is slow now, more time is allowed for it.
+    fn note_opening(&mut self, took: Ns) {
+        let usual = self.opening - self.opening / 16;
+        self.opening = usual.max(2 * took).clamp(OPENING, MOST_OPENING);
     }
 
     /// Whether the guard has ended the window that was begun then.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::maps::{MapData, RingBuf};
-use map_probe_common::lives::{EXECUTED, FORKED};
+use map_probe_common::lives::{EXECUTED, FORKED, KIND_BITS};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -31,13 +31,25 @@ pub(super) fn listen(object: &aya_obj::Object, verbosity: u8) -> Result<Vec<Owne
     TRACEPOINTS.into_iter().map(open).collect()
 }
 
-/// What happened to the target.
+/// What happened to the target, and when (`CLOCK_MONOTONIC`, in nanoseconds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It runs another program.
-    Executed,
+    Executed(u64),
     /// It has a child that runs on in a copy of its memory.
-    Forked,
+    Forked(u64),
+}
+
+impl Change {
+    fn of(message: &[u8]) -> Option<Self> {
+        let word = u64::from_ne_bytes(*message.first_chunk()?);
+        let time = word & !KIND_BITS;
+        match word & KIND_BITS {
+            EXECUTED => Some(Self::Executed(time)),
+            FORKED => Some(Self::Forked(time)),
+            _ => None,
+        }
+    }
 }
 
 /// What happens to the target, as it happens.
@@ -58,14 +70,20 @@ impl Changes {
                 return pending().await;
             };
             while let Some(message) = ready.get_inner_mut().next() {
-                let word = message.first_chunk().map(|word| u64::from_ne_bytes(*word));
-                match word {
-                    Some(EXECUTED) => return Change::Executed,
-                    Some(FORKED) => return Change::Forked,
-                    _ => {}
+                if let Some(change) = Change::of(&message) {
+                    return change;
                 }
             }
             ready.clear_ready();
         }
+    }
+
+    /// Those that have happened and were not waited for.
+    pub fn rest(&mut self) -> Vec<Change> {
+        let mut rest = Vec::new();
+        while let Some(message) = self.0.get_mut().next() {
+            rest.extend(Change::of(&message));
+        }
+        rest
     }
 }

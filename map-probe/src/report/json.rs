@@ -119,7 +119,7 @@ enum Ended {
 
 #[derive(Serialize)]
 struct OfLife<'a> {
-    exe: &'a str,
+    exe: Option<&'a str>,
     go: Option<&'a str>,
     layout: Option<&'a str>,
     from_seconds: f64,
@@ -132,7 +132,7 @@ struct OfLife<'a> {
 impl<'a> OfLife<'a> {
     fn of(life: &'a Life) -> Self {
         Self {
-            exe: &life.exe,
+            exe: life.exe.as_deref(),
             go: life.go.as_deref(),
             layout: life.layout,
             from_seconds: life.from_seconds,

@@ -45,9 +45,9 @@ pub struct TargetInfo {
 /// One of the programs that a process ran while it was watched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Life {
-    /// The executable's path.
-    pub exe: String,
-    /// Its version of Go; `None` if it is no Go program.
+    /// The executable's path; `None` if the next program came before this one could be read.
+    pub exe: Option<String>,
+    /// Its version of Go; `None` if it is no Go program, or not known.
     pub go: Option<String>,
     /// The layout of its maps; likewise.
     pub layout: Option<&'static str>,

@@ -10,7 +10,11 @@ use super::model::{Fate, Life, Mode};
 /// One of several programs that a process ran: `/srv/app (go1.27.3), 1.200 to 9.800 s, probes attached at 1.400 s...`.
 #[must_use]
 pub fn life(life: &Life) -> String {
-    let go = life.go.as_deref().unwrap_or("no Go program");
+    let exe = match (&life.exe, &life.go) {
+        (None, _) => "a program that ran too briefly to be read".to_owned(),
+        (Some(exe), None) => exe.clone(),
+        (Some(exe), Some(go)) => format!("{exe} ({go})"),
+    };
     let (from, until) = (life.from_seconds, life.until_seconds);
     let how = match (life.attached_seconds, &life.reason) {
         (Some(attached), _) if attached > from => {
@@ -20,7 +24,7 @@ pub fn life(life: &Life) -> String {
         (None, Some(reason)) => format!("not probed: {reason}"),
         (None, None) => "not probed: it ended before probes were attached".to_owned(),
     };
-    format!("{} ({go}), {from:.3} to {until:.3} s, {how}", life.exe)
+    format!("{exe}, {from:.3} to {until:.3} s, {how}")
 }
 
 /// `lookup`, `insert`, `delete`.

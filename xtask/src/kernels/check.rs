@@ -167,9 +167,10 @@ fn killed(status: i32, text: &str) -> Result<String> {
         text.trim()
     );
     let number = |name: &str| -> Result<u64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.with_context(|| format!("no {name}in {text:?}"))?;
-        Ok(number.trim().parse()?)
+        // What map-probe says may begin with the same word.
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
+        let number = lines.find_map(|line| line.trim().parse().ok());
+        number.with_context(|| format!("no {name}in {text:?}"))
     };
     let (changed, leaks, kills) = (number("text ")?, number("leaks ")?, number("attached ")?);
     ensure!(

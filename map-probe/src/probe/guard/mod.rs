@@ -242,7 +242,13 @@ impl Set {
             .guard
             .ask(&Request::Attach { set, time }, &[], self.pid)?
         {
-            Reply::Attached { number, parts, cpu } => Ok(Attached {
+            Reply::Attached {
+                number,
+                parts,
+                cpu,
+                time,
+            } => Ok(Attached {
+                time,
                 guard: Arc::clone(&self.guard),
                 number: Some(number),
                 parts,
@@ -290,9 +296,16 @@ pub struct Attached {
     number: Option<u64>,
     parts: usize,
     cpu: u64,
+    time: u64,
 }
 
 impl Attached {
+    /// When its probes were live (`CLOCK_MONOTONIC`, in nanoseconds).
+    #[must_use]
+    pub fn attached_at(&self) -> u64 {
+        self.time
+    }
+
     /// How many parts there are, each changed by itself.
     #[must_use]
     pub fn part_count(&self) -> usize {

@@ -214,8 +214,9 @@ impl Server {
         let cpu = cpu_time() - before;
         let parts = live.part_count();
         (0..parts).for_each(|_| self.shared.begin_closing());
+        let live_at = now();
         if let Some(time) = time {
-            self.shared.set_until(now() + time);
+            self.shared.set_until(live_at.saturating_add(time));
         }
         let attached = Attached {
             live,
@@ -224,7 +225,12 @@ impl Server {
         };
         let number = self.number();
         self.attached.insert(number, attached);
-        Ok(Reply::Attached { number, parts, cpu })
+        Ok(Reply::Attached {
+            number,
+            parts,
+            cpu,
+            time: live_at,
+        })
     }
 
     fn number(&mut self) -> u64 {

@@ -69,6 +69,8 @@ pub(super) enum Reply {
         parts: usize,
         /// The CPU time that took, in nanoseconds.
         cpu: u64,
+        /// When its probes were live (`CLOCK_MONOTONIC`, in nanoseconds).
+        time: u64,
     },
     /// Done.
     Done,
