@@ -296,6 +296,9 @@ impl<'a> Lives<'a> {
     fn end_life(&mut self, seconds: f64) {
         if let Some(life) = self.programs.last_mut() {
             life.until_seconds = seconds;
+            if life.attached_seconds.is_none() && life.reason.is_none() {
+                life.reason = Some("it ended before its probes were attached".to_owned());
+            }
         }
     }
 

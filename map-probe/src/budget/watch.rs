@@ -30,9 +30,10 @@ const LEAST_SHARE: f64 = 0.1;
 const METERED_EVERY: Ns = 100_000_000;
 /// When the probes are gone for certain after detaching began: 20 µs were measured.
 const PROBES_GONE: Duration = Duration::from_millis(1);
-/// How long it takes to open the gate after attaching, at first, in nanoseconds: some 50 µs, and more on a slow machine.
+/// How long it may take to open the gate after attaching before the guard ends the window, in nanoseconds: some 50 µs are usual.
 const OPENING: Ns = 1_000_000;
-/// And at most.
+/// The same of the first window, on a machine of which nothing is known; and at most.
+const FIRST_OPENING: Ns = 20_000_000;
 const MOST_OPENING: Ns = 100_000_000;
 /// How late a look at a window may be before the guard ends it, in nanoseconds: then we are not given a CPU.
 const LATE: Ns = 10_000_000;
@@ -206,7 +207,7 @@ impl Watcher {
             cpus: cpus as f64,
             own_paid: Duration::ZERO,
             metered,
-            opening: OPENING,
+            opening: FIRST_OPENING,
             running: 1.0,
         }
     }
@@ -269,8 +270,8 @@ impl Watcher {
                 paid: 0.0,
             };
             shared.taken().windows += 1;
-            self.check(&in_place)?;
-            if std::mem::take(&mut first) {
+            // Of a window that the guard has ended already it cannot be told.
+            if self.check(&in_place)? && std::mem::take(&mut first) {
                 // Nobody waits: nothing to be done about it.
                 let _ = news.send(Ok(()));
             }
@@ -297,13 +298,13 @@ impl Watcher {
         })
     }
 
-    /// Whether the probes are in what the process runs.
-    fn check(&self, in_place: &InPlace) -> Result<(), Failure> {
-        match check_places(&self.target.places, self.target.pid) {
-            // Already detached by the guard.
-            Err(_) if self.has_ended(in_place.begun) => Ok(()),
-            checked => checked,
+    /// Whether the probes are in what the process runs; `false` if they have been detached meanwhile.
+    fn check(&self, in_place: &InPlace) -> Result<bool, Failure> {
+        let checked = check_places(&self.target.places, self.target.pid);
+        if self.has_ended(in_place.begun) {
+            return Ok(false);
         }
+        checked.map(|()| true)
     }
 
     /// Notes how long it took to open the gate: on a machine that is slow now, more time is allowed for it.
