@@ -1,10 +1,28 @@
 //! Arrays of the kernel side in our own memory: read and written without a system call.
 
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::AtomicU64;
+
+use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// An empty file that is nowhere but in memory, of this name. It is not to be executed: with `vm.memfd_noexec` the kernel gives
+/// no other (and before Linux 6.3 it knows none such).
+pub(super) fn memory_file(name: &CStr) -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC;
+    match memfd_create(
+        name,
+        flags | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL),
+    ) {
+        Err(Errno::EINVAL) => memfd_create(name, flags),
+        made => made,
+    }
+    .map_err(io::Error::from)
+}
 
 /// A BPF array mapped into our memory.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use super::leftovers;
 use super::libraries::Libraries;
 use super::memory::Memory;
 use super::places::Places;
+use super::procfs::{self, missing};
 
 /// `AT_ENTRY` in `/proc/PID/auxv`: where the kernel says the program starts.
 const AT_ENTRY: u64 = 9;
@@ -47,6 +48,7 @@ impl Process {
     ///
     /// There is no such process, it runs no program, or it may not be looked into.
     pub fn open(pid: u32) -> Result<Self, TargetError> {
+        procfs::check()?;
         let stat = Stat::read(pid)?;
         let mut directory = format!("/proc/{pid}");
         if stat.has_ended() {
@@ -271,20 +273,6 @@ impl Stat {
             start_time,
         })
     }
-}
-
-/// No `/proc/PID`: no such process, or (`hidepid`) one that is none of our business.
-fn missing(pid: u32) -> TargetError {
-    let number = i32::try_from(pid).ok().filter(|pid| *pid > 0);
-    let signal = number.map(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None));
-    if signal == Some(Err(nix::errno::Errno::EPERM)) {
-        return TargetError::Denied {
-            pid,
-            what: format!("/proc/{pid}"),
-            source: ErrorKind::PermissionDenied.into(),
-        };
-    }
-    TargetError::NoSuchProcess { pid }
 }
 
 /// A thread of the process that has not ended, the first one left out.
