@@ -71,7 +71,8 @@ pub fn calibrate(way: Way, empty: BorrowedFd<'_>) -> Result<Calibration, Failure
     let attached = probes.attach().map_err(|error| not_attached(pid, error))?;
     let with = time_all();
     // Detaching waits for the kernel; nobody has to wait with it.
-    std::thread::spawn(move || drop((attached, probes)));
+    // Where there can be no more threads, what was handed over is dropped here.
+    let _ = std::thread::Builder::new().spawn(move || drop((attached, probes)));
     let mut cost = [0.0; TRAP_KINDS];
     for (cost, (with, without)) in cost.iter_mut().zip(with.into_iter().zip(without)) {
         *cost = (with - without).max(1.0);
