@@ -19,7 +19,7 @@ pub enum Status {
     Usage = 2,
     /// The target is nothing that can be probed: no Go, an unknown version of it, 32-bit.
     NotProbeable = 3,
-    /// A capability is missing, or the kernel is locked down.
+    /// A capability is missing, the kernel is locked down, or `/proc` hides the process.
     NotPermitted = 4,
     /// No such process, or it ended before the probes were in place.
     NoProcess = 5,

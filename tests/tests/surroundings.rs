@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use map_probe_tests::go::{self, Go, Variant};
+use map_probe_tests::go::Go;
 use map_probe_tests::kernel;
 use map_probe_tests::profiler::{self, Ended, Profiler};
 use map_probe_tests::target::Target;
@@ -197,10 +197,10 @@ fn too_few_processes_are_said_wherever_they_end() -> Result<()> {
     let program = Program::new()?;
     let target = Target::waiting(Go::V1_27, &[])?;
     // A user that has no other processes.
-    let mut user = "setpriv --reuid 61613 --regid 61613 --clear-groups".to_owned();
-    for set in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
-        user += &format!(" {set}=-all,+bpf,+perfmon,+sys_ptrace,+dac_read_search");
-    }
+    let user = ["--inh-caps", "--ambient-caps", "--bounding-set"]
+        .map(|set| format!("{set}=-all,+bpf,+perfmon,+sys_ptrace,+dac_read_search"))
+        .join(" ");
+    let user = format!("setpriv --reuid 61613 --regid 61613 --clear-groups {user}");
     let what = [
         (
             "--duration 10ms --pid $pid",
@@ -238,20 +238,35 @@ fn too_few_processes_are_said_wherever_they_end() -> Result<()> {
     Ok(())
 }
 
-/// `vm.memfd_noexec` has the kernel refuse files in memory that could be executed: ours cannot.
+/// The same of open files: never is it the verifier, or a process that has ended.
 #[test]
-fn files_in_memory_need_not_be_executable() -> Result<()> {
-    if !kernel::wanted()? || !fs::exists("/proc/sys/vm/memfd_noexec")? {
+fn too_few_files_are_said_wherever_they_end() -> Result<()> {
+    if !kernel::wanted()? {
         return Ok(());
     }
     let program = Program::new()?;
-    // The setting is that of a pid namespace, and stays in it.
-    let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
-    let script = format!(
-        "exec unshare --pid --fork --mount-proc sh -ec 'echo 2 > /proc/sys/vm/memfd_noexec; \
-         $map_probe --duration 300ms -- {} -wait -hold'",
-        fixture.display()
-    );
-    program.by(&script, "1")?.success()?;
+    let target = Target::waiting(Go::V1_27, &[])?;
+    // Samples take one more for each CPU.
+    let enough = 100 + std::thread::available_parallelism()?.get();
+    for mode in ["trace", "sample"] {
+        let mut refused = 0;
+        // Its own libraries take some before its first instruction.
+        for most in 6..enough {
+            let script = format!(
+                "exec prlimit --nofile={most} $map_probe --mode {mode} --duration 10ms --pid $pid"
+            );
+            let ended = program.by(&script, &target.pid())?;
+            if ended.status.success() {
+                break;
+            }
+            says(&ended, INTERNAL, &["ulimit -n", "caused by: "])
+                .with_context(|| format!("{mode}: {most} files"))?;
+            refused += 1;
+        }
+        ensure!(
+            refused > 40 && refused < enough - 6,
+            "{mode}: refused {refused} times"
+        );
+    }
     Ok(())
 }

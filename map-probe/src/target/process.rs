@@ -167,11 +167,8 @@ impl Process {
     /// Whether this process still runs this program: not ended, its number not given to another, and no `exec`.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let has_memory = |entry: &u64| self.memory.read_at(&mut [0], *entry).is_ok_and(|n| n > 0);
-        Stat::read(self.pid).is_ok_and(|stat| {
-            stat.start_time == self.start_time
-                && (!stat.has_ended() || living_thread(self.pid).is_some())
-        }) && self.entry.get().is_none_or(has_memory)
+        // For want of descriptors nothing is known: it is not said to have ended for that.
+        matches!(self.check_same(), Ok(()) | Err(TargetError::Read { .. }))
     }
 
     /// What to add to a linked address of `binary`, this process's program, to
@@ -202,7 +199,16 @@ impl Process {
     }
 
     fn check_same(&self) -> Result<(), TargetError> {
-        if self.is_running() {
+        let has_memory = |entry: &u64| self.memory.read_at(&mut [0], *entry).is_ok_and(|n| n > 0);
+        let same = match Stat::read(self.pid) {
+            Ok(stat) => {
+                stat.start_time == self.start_time
+                    && (!stat.has_ended() || living_thread(self.pid).is_some())
+            }
+            Err(error @ TargetError::Read { .. }) => return Err(error),
+            Err(_) => false,
+        };
+        if same && self.entry.get().is_none_or(has_memory) {
             Ok(())
         } else {
             Err(TargetError::Changed { pid: self.pid })
