@@ -19,7 +19,7 @@ pub enum Status {
     Usage = 2,
     /// The target is nothing that can be probed: no Go, an unknown version of it, 32-bit.
     NotProbeable = 3,
-    /// A capability is missing, or the kernel is locked down.
+    /// A capability is missing, the kernel is locked down, or `/proc` hides the process.
     NotPermitted = 4,
     /// No such process, or it ended before the probes were in place.
     NoProcess = 5,
@@ -120,19 +120,58 @@ impl Failure {
     }
 }
 
-/// What to do about an error that says that the system, or we, have no more of something.
-pub(crate) fn shortage(error: &io::Error) -> Option<&'static str> {
-    Some(match error.raw_os_error()? {
+/// What to do about an error that says that the system, or we, have no more of something. That of starting a process or a
+/// thread is `EAGAIN`; where it can mean something else, it is not to be asked of here.
+pub(crate) fn shortage(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    Some(match errno(error)? {
         libc::EAGAIN => {
-            "there are too many processes: raise the limit of this user (ulimit -u) or of the control group (pids.max), or end some"
+            "there are too many processes and threads: raise the limit of this user (ulimit -u) or of the control group (pids.max), or end some"
         }
         libc::EMFILE => {
             "map-probe may open no more files: raise its limit of file descriptors (ulimit -n)"
         }
         libc::ENFILE => "the system has no more file descriptors: raise fs.file-max",
-        libc::ENOMEM => "the system is out of memory, or the control group is (memory.max)",
+        libc::ENOMEM => {
+            "map-probe gets no more memory: the system is out of it, the control group is (memory.max), or a limit is reached (ulimit -v)"
+        }
+        libc::ENOSPC => {
+            "the kernel has no room for it: end other programs that use BPF, perf events or epoll (fs.epoll.max_user_watches)"
+        }
         _ => return None,
     })
+}
+
+/// A system call failed that nothing the user asked for makes fail: words for what is wrong with the surroundings.
+pub(crate) fn system_failure(
+    message: impl Into<String>,
+    error: impl Into<Box<dyn Error + Send + Sync>>,
+) -> Failure {
+    let error = error.into();
+    let (status, hint) = match errno(&*error) {
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => (
+            Status::NotPermitted,
+            "a seccomp filter or security module (of a container?) forbids it: run map-probe outside of that",
+        ),
+        Some(libc::EINTR) => (Status::Internal, "a signal interrupted it: try again"),
+        _ => {
+            let hint = shortage(&*error);
+            let bug = "this is a bug in map-probe: please report it";
+            (Status::Internal, hint.unwrap_or(bug))
+        }
+    };
+    Failure::new(status, message).caused_by(error).hint(hint)
+}
+
+/// The system's own error, somewhere among the causes.
+fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        // Its `source` is that of what it wraps.
+        return error.raw_os_error().or_else(|| errno(error.get_ref()?));
+    }
+    if let Some(error) = error.downcast_ref::<nix::errno::Errno>() {
+        return Some(*error as i32);
+    }
+    errno(error.source()?)
 }
 
 /// Paths and versions come from the target: nothing in them may steer the terminal.
@@ -200,6 +239,31 @@ hint: try another file
     fn nothing_that_is_said_steers_the_terminal() {
         let failure = Failure::new(Status::NotProbeable, "'/tmp/\x1b[2Jx' is no program");
         assert_eq!(explained(&failure), "error: '/tmp/?[2Jx' is no program\n");
+    }
+
+    #[test]
+    fn what_the_system_lacks_is_told_from_a_bug() {
+        for (number, status, words) in [
+            (libc::EAGAIN, Status::Internal, "ulimit -u"),
+            (libc::EMFILE, Status::Internal, "ulimit -n"),
+            (libc::ENFILE, Status::Internal, "fs.file-max"),
+            (libc::ENOMEM, Status::Internal, "memory.max"),
+            (libc::ENOSPC, Status::Internal, "no room"),
+            (libc::EINTR, Status::Internal, "try again"),
+            (libc::EPERM, Status::NotPermitted, "seccomp"),
+            (libc::ENOSYS, Status::NotPermitted, "seccomp"),
+            (libc::EBADF, Status::Internal, "a bug in map-probe"),
+        ] {
+            let failure = system_failure("cannot start", io::Error::from_raw_os_error(number));
+            let story = explained(&failure);
+            assert!(story.contains(words), "{story}");
+            assert_eq!(failure.status(), status, "{story}");
+        }
+        let wrapped = io::Error::other(io::Error::from_raw_os_error(libc::EMFILE));
+        assert!(explained(&system_failure("cannot start", wrapped)).contains("ulimit -n"));
+        let nix = nix::errno::Errno::EMFILE;
+        assert!(explained(&system_failure("cannot start", nix)).contains("ulimit -n"));
+        assert!(explained(&system_failure("cannot start", "odd")).contains("a bug"));
     }
 
     #[test]

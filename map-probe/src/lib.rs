@@ -16,6 +16,7 @@ pub mod output;
 pub mod own;
 mod place;
 pub mod plan;
+mod privileges;
 pub mod probe;
 pub mod record;
 pub mod report;

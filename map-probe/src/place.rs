@@ -159,7 +159,12 @@ impl Place {
             ..
         } = self;
         let message = format!("cannot write {what} to {name}");
-        if let Some(hint) = shortage(&error) {
+        // A full disk, and a pipe that is full and not to be waited for, are not the system's shortage.
+        let of_the_file = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::WouldBlock
+        );
+        if let Some(hint) = shortage(&error).filter(|_| !of_the_file) {
             return Failure::new(Status::Internal, message)
                 .caused_by(error)
                 .hint(hint);
@@ -169,6 +174,11 @@ impl Place {
             io::ErrorKind::IsADirectory => format!("that is a directory: {instead}"),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 format!("make room there, or {instead}")
+            }
+            io::ErrorKind::WouldBlock => {
+                format!(
+                    "its reader is too slow, and it is not to be waited for (O_NONBLOCK): {instead}"
+                )
             }
             io::ErrorKind::BrokenPipe => {
                 format!("nobody read it: look why its reader ended, or {instead}")

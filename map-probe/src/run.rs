@@ -18,7 +18,7 @@ use crate::bench;
 use crate::budget::{Account, Told};
 use crate::cli::{Bench, Probe, Target};
 use crate::dashboard::{Live, Wish};
-use crate::error::{Failure, Status, shortage};
+use crate::error::{Failure, Status, system_failure};
 use crate::lives::{Followed, Happened, Lives, Watch};
 use crate::messages::say;
 use crate::output::{Emitter, Format};
@@ -33,6 +33,7 @@ use crate::report::words;
 use crate::sampling::{Rate, Wanted};
 use crate::session::Session;
 use crate::signals::Signals;
+use crate::target::{Process, TargetError};
 use crate::watching::{Reading, Watching};
 
 /// File descriptors that waiting for something takes at most.
@@ -633,11 +634,14 @@ impl Exit {
         let fd = i32::try_from(fd).unwrap_or(-1);
         if fd < 0 {
             let error = io::Error::last_os_error();
-            return Err(
-                Failure::new(Status::NoProcess, format!("there is no process {pid}"))
-                    .caused_by(error)
-                    .hint("`pgrep -a NAME` lists processes by name"),
-            );
+            return Err(match error.raw_os_error() {
+                // Those that are threads have an error of their own, as have those of another namespace.
+                Some(libc::ESRCH | libc::EINVAL | libc::ENOENT) => {
+                    let why = Process::open(pid).err();
+                    why.unwrap_or(TargetError::NoSuchProcess { pid }).into()
+                }
+                _ => failed_to_wait(error),
+            });
         }
         // SAFETY: the descriptor is new, and nobody else has it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -655,8 +659,5 @@ impl Exit {
 }
 
 pub(crate) fn failed_to_wait(error: io::Error) -> Failure {
-    let hint = shortage(&error).unwrap_or("the system is probably out of memory");
-    Failure::new(Status::Internal, "cannot wait for signals and the target")
-        .caused_by(error)
-        .hint(hint)
+    system_failure("cannot wait for signals and the target", error)
 }

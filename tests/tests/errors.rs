@@ -526,7 +526,9 @@ fn a_missing_capability_is_said() -> Result<()> {
                 .refused(&[NOT_PERMITTED])
                 .and_then(|()| {
                     ensure!(
-                        ended.stderr.contains(&format!("cap_{missing}")),
+                        ended
+                            .stderr
+                            .contains(&format!("lacks CAP_{}:", missing.to_uppercase())),
                         "not named:\n{}",
                         ended.stderr
                     );

@@ -14,9 +14,9 @@ use super::pacer::{Ns, Pacer, Plan, Seen};
 use super::thread::{random, random_below, sleep_exactly, sleep_until};
 use super::trap_price::TrapPrice;
 use crate::clock::{cpu_time_of, now, tick};
-use crate::error::Failure;
+use crate::error::{Failure, system_failure};
 use crate::own;
-use crate::probe::{Attached, internal};
+use crate::probe::Attached;
 use crate::session::{Reattach, check_places};
 
 /// What the first window is taken to cost besides, in nanoseconds: little, so that it opens soon. It is paid for in full
@@ -108,7 +108,9 @@ impl Watch {
         let thread = std::thread::Builder::new()
             .name("windows".to_owned())
             .spawn(move || watcher.run(&sender))
-            .map_err(internal)?;
+            .map_err(|error| {
+                system_failure("cannot start the thread that keeps the windows", error)
+            })?;
         let watch = Self {
             shared,
             thread: Some(thread),

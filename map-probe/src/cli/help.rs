@@ -57,7 +57,7 @@ Exit status:
   1  internal error
   2  wrong usage
   3  the target cannot be probed: no Go program, unknown Go version or map layout, 32-bit
-  4  not permitted: a capability is missing, or the kernel is locked down
+  4  not permitted: a capability is missing, the kernel is locked down, or /proc hides the process
   5  no such process, or it ended before the probes were in place
   6  verify: the runtime found another slot than map-probe
   7  verify: nothing was compared

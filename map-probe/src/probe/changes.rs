@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 use std::future::pending;
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::maps::{MapData, RingBuf};
@@ -12,8 +11,9 @@ use tokio::io::unix::AsyncFd;
 
 use super::bpf::{self, Kind};
 use super::program;
-use super::refusal::{internal, not_permitted};
+use super::refusal::not_permitted;
 use crate::error::Failure;
+use crate::run::failed_to_wait;
 
 /// The kernel's tracepoints, and the programs that they run.
 const TRACEPOINTS: [(&CStr, &str); 2] = [
@@ -59,8 +59,7 @@ impl Changes {
     pub(super) fn new(ring: RingBuf<MapData>) -> Result<Self, Failure> {
         // SAFETY: the ring keeps its descriptor, the same one, as long as it lives.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
-        ring.map(Self)
-            .map_err(|error| internal(io::Error::from(error)))
+        ring.map(Self).map_err(|error| failed_to_wait(error.into()))
     }
 
     /// Waits for the next.

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, shortage};
 
 /// A file that gets what a command would write to the terminal.
 ///
@@ -78,10 +78,12 @@ impl Drop for CommandOutput {
 }
 
 fn failed(error: io::Error) -> Failure {
+    let of_the_file = error.kind() == io::ErrorKind::StorageFull;
+    let hint = shortage(&error).filter(|_| !of_the_file);
     Failure::new(
         Status::Internal,
         "cannot make a file for what the command writes",
     )
     .caused_by(error)
-    .hint("give --format text, or point TMPDIR to a directory with room")
+    .hint(hint.unwrap_or("give --format text, or point TMPDIR to a directory with room"))
 }

@@ -100,7 +100,7 @@ mod tests {
             (libc::EAGAIN, Status::Internal, "ulimit -u"),
             (libc::EMFILE, Status::Internal, "ulimit -n"),
             (libc::ENFILE, Status::Internal, "fs.file-max"),
-            (libc::ENOMEM, Status::Internal, "out of memory"),
+            (libc::ENOMEM, Status::Internal, "memory.max"),
             (libc::EIO, Status::Usage, "runs by itself"),
         ];
         for (number, status, words) in causes {

@@ -8,12 +8,10 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
-
 use super::attach::{Placed, Way};
 use super::guard::{Attached, Guard, Set, Wanted};
-use super::refusal::internal;
-use crate::error::Failure;
+use super::mapped::memory_file;
+use crate::error::{Failure, system_failure};
 
 /// A file without anything in it, and a probe there.
 #[derive(Debug)]
@@ -31,7 +29,8 @@ impl Prelude {
         pid: u32,
     ) -> Result<Self, Failure> {
         // In memory: nobody else has it.
-        let empty = memfd_create(c"map-probe", MFdFlags::MFD_CLOEXEC).map_err(internal)?;
+        let empty = memory_file(c"map-probe")
+            .map_err(|error| system_failure("cannot make a file in memory", error))?;
         let start = Placed {
             offset: 0,
             address: 0,

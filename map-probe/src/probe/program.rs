@@ -13,7 +13,7 @@ use super::bpf::{self, Kind};
 use super::btf::{Linkage, Types};
 use super::load::Program;
 use super::refusal::{Missing, internal, not_permitted, too_old};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, shortage};
 
 /// As much of the verifier's log as is kept: its end says why.
 const VERIFIER_LOG_BYTES: usize = 16 << 20;
@@ -127,7 +127,9 @@ fn describe_functions(object: &aya_obj::Object, function: &mut aya_obj::Function
 fn refused_by_verifier(log: &[u8], verbosity: u8, error: io::Error) -> Failure {
     let words = log.split(|byte| *byte == 0).next().unwrap_or_default();
     let words = String::from_utf8_lossy(words);
-    if words.is_empty() || matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) {
+    // With these it is not the verifier that refuses, though it has said something before.
+    let is_permitted = !matches!(error.raw_os_error(), Some(libc::EINTR | libc::EPERM));
+    if words.is_empty() || !is_permitted || shortage(&error).is_some() {
         return not_permitted("load its program into the kernel", error);
     }
     let lines = if verbosity < 2 {

@@ -2,12 +2,8 @@
 
 use std::io;
 
-use crate::error::{Failure, Status};
-
-/// How all capabilities are given that it takes to watch any process: the first two are for the kernel side, the others for
-/// processes of other users, whose files in `/proc` are theirs alone.
-pub(super) const SETCAP: &str =
-    "setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep $(which map-probe)";
+use crate::error::{Failure, Status, system_failure};
+use crate::privileges::Privileges;
 
 /// A map could not be created: the first thing that an unprivileged user is refused.
 pub(super) fn not_created(error: aya::maps::MapError) -> Failure {
@@ -24,17 +20,9 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
     let message = format!("map-probe may not {what}");
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => {
-            let hint = match std::fs::read_to_string("/sys/kernel/security/lockdown") {
-                Ok(lockdown) if lockdown.contains("[confidentiality]") => {
-                    "the kernel is locked down (/sys/kernel/security/lockdown says [confidentiality]): \
-                     BPF may not read memory then; boot with lockdown=integrity or none"
-                        .to_owned()
-                }
-                _ => format!("run it as root (sudo), or give it the capabilities: {SETCAP}"),
-            };
             Failure::new(Status::NotPermitted, message)
                 .caused_by(error)
-                .hint(hint)
+                .hint(Privileges::now().to_trace())
         }
         Some(libc::ENOSYS) => Failure::new(Status::NotPermitted, message)
             .caused_by(error)
@@ -57,9 +45,13 @@ pub(super) fn not_permitted(what: &str, error: io::Error) -> Failure {
         )
         .caused_by(error)
         .hint("--mode sample needs no probes; please report it, with the output of `map-probe sites BINARY`"),
-        code => Failure::new(Status::Internal, format!("cannot {what}"))
-            .hint(code.and_then(exhausted).unwrap_or("please report it, with the kernel's version (uname -r)"))
-            .caused_by(error),
+        // The verifier's way to say that a signal is pending: it was asked many times.
+        Some(libc::EAGAIN | libc::EINTR) => {
+            Failure::new(Status::Internal, format!("cannot {what}"))
+                .caused_by(error)
+                .hint("signals kept interrupting it: try again")
+        }
+        _ => system_failure(format!("cannot {what}"), error),
     }
 }
 
@@ -78,29 +70,6 @@ pub(super) fn not_attached(pid: u32, error: io::Error) -> Failure {
 
 /// `ENOTSUPP`, which the kernel does not mean to let out: uprobes refuse an instruction with it.
 const NOT_SUPPORTED: i32 = 524;
-
-/// What to do where the system, or a limit of ours, has no more of something.
-fn exhausted(errno: i32) -> Option<&'static str> {
-    Some(match errno {
-        libc::EMFILE => "map-probe may open too few files: raise the limit (ulimit -n 1024)",
-        libc::ENFILE => {
-            "the system has too many open files: raise it (sysctl fs.file-max=NUMBER), or close some"
-        }
-        libc::ENOMEM => {
-            "there is too little memory for it, in the system or in this control group (memory.max); before Linux 5.11, \
-             raise the limit of locked memory too (ulimit -l unlimited)"
-        }
-        libc::ENOSPC => {
-            "the kernel has no room for it: end other programs that use BPF or perf events"
-        }
-        libc::EAGAIN => {
-            "signals kept interrupting it, or this user may have no more processes and threads (ulimit -u, pids.max): try again, \
-             or raise the limit"
-        }
-        libc::EINTR => "a signal interrupted it: try again",
-        _ => return None,
-    })
-}
 
 /// The kernel's file system of events cannot be used, which kernels without links of uprobes need.
 pub(super) fn no_tracefs(error: io::Error) -> Failure {
@@ -139,22 +108,9 @@ fn is_older(release: &str, version: (u32, u32)) -> bool {
     }
 }
 
-/// A failure that nobody but a developer of map-probe can mend, unless something is exhausted.
+/// A failure that nobody but a developer of map-probe can mend, unless the system lacks something.
 pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
-    let error = error.into();
-    let hint = errno(&*error).and_then(exhausted);
-    Failure::new(Status::Internal, "cannot load map-probe's kernel side")
-        .caused_by(error)
-        .hint(hint.unwrap_or("this is a bug in map-probe: please report it"))
-}
-
-/// The system's own error, somewhere among the causes.
-fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        // Its `source` is that of what it wraps.
-        return error.raw_os_error().or_else(|| errno(error.get_ref()?));
-    }
-    errno(error.source()?)
+    system_failure("cannot load map-probe's kernel side", error)
 }
 
 /// How many CPUs there can be is in a file of the kernel's.
@@ -187,9 +143,9 @@ mod tests {
             (libc::ENFILE, "fs.file-max", Status::Internal),
             (libc::ENOMEM, "memory.max", Status::Internal),
             (libc::ENOSPC, "no room", Status::Internal),
-            (libc::EAGAIN, "ulimit -u", Status::Internal),
+            (libc::EAGAIN, "signals", Status::Internal),
             (NOT_SUPPORTED, "--mode sample", Status::NotPermitted),
-            (libc::EPERM, "setcap", Status::NotPermitted),
+            (libc::EPERM, "map-probe", Status::NotPermitted),
             (libc::EIO, "please report it", Status::Internal),
         ];
         for (errno, words, status) in causes {
@@ -201,9 +157,6 @@ mod tests {
                 explained(&failure)
             );
         }
-        let wrapped = io::Error::other(io::Error::from_raw_os_error(libc::EMFILE));
-        assert!(explained(&internal(wrapped)).contains("ulimit -n"));
-        assert!(explained(&internal(io::Error::other("odd"))).contains("a bug"));
     }
 
     #[test]

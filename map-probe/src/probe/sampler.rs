@@ -7,13 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::load::Loaded;
 use super::perf;
-use super::refusal::{SETCAP, no_cpus, not_permitted};
+use super::refusal::{no_cpus, not_permitted};
 use crate::error::{Failure, Status};
 use crate::sampling::period;
 
 /// The most samples a second that the kernel allows (`kernel.perf_event_max_sample_rate`).
 const MAX_RATE: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
-const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 /// Its value as the kernel sets it at first.
 const USUAL_MAX_RATE: u32 = 100_000;
@@ -82,15 +81,6 @@ pub fn max_frequency() -> u32 {
 
 fn refused(error: io::Error, frequency: u32) -> Failure {
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            let level = fs::read_to_string(PARANOID).unwrap_or_default();
-            Failure::new(Status::NotPermitted, "map-probe may not sample the CPUs")
-                .caused_by(error)
-                .hint(format!(
-                    "run it as root (sudo), or give it the capability CAP_PERFMON: {SETCAP}; {PARANOID} is {}",
-                    level.trim()
-                ))
-        }
         Some(libc::EINVAL) => Failure::new(
             Status::Usage,
             format!("this kernel refuses {frequency} samples a second"),

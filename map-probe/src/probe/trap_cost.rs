@@ -10,7 +10,7 @@ use map_probe_common::window::TRAP_KINDS;
 
 use super::attach::{NotAttached, Placed, Probes, Way};
 use super::refusal::{internal, no_tracefs, not_attached};
-use crate::error::Failure;
+use crate::error::{Failure, system_failure};
 
 /// Nanoseconds that a trap costs by itself, with a program that does nothing, by kind of instruction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,13 +63,16 @@ pub fn calibrate(way: Way, empty: BorrowedFd<'_>) -> Result<Calibration, Failure
         NotAttached::Tracefs(error) => no_tracefs(error),
         NotAttached::Refused(error) => not_attached(pid, error),
     };
-    let empty = empty.try_clone_to_owned().map_err(internal)?;
-    let ours = fs::File::open("/proc/self/exe").map_err(internal)?;
+    let unreadable =
+        |error| system_failure("cannot measure traps in map-probe's own program", error);
+    let empty = empty.try_clone_to_owned().map_err(unreadable)?;
+    let ours = fs::File::open("/proc/self/exe").map_err(unreadable)?;
     let probes = Probes::new(way, empty, ours.into(), placed, pid).map_err(refused)?;
     let attached = probes.attach().map_err(|error| not_attached(pid, error))?;
     let with = time_all();
     // Detaching waits for the kernel; nobody has to wait with it.
-    std::thread::spawn(move || drop((attached, probes)));
+    // Where there can be no more threads, what was handed over is dropped here.
+    let _ = std::thread::Builder::new().spawn(move || drop((attached, probes)));
     let mut cost = [0.0; TRAP_KINDS];
     for (cost, (with, without)) in cost.iter_mut().zip(with.into_iter().zip(without)) {
         *cost = (with - without).max(1.0);

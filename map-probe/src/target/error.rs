@@ -2,6 +2,9 @@
 
 use std::io;
 
+use crate::error::shortage;
+use crate::privileges::Privileges;
+
 /// Why a binary or a process cannot be probed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -152,6 +155,22 @@ pub enum TargetError {
         /// The number asked for.
         pid: u32,
     },
+    /// There is one with that number, but it is not to be seen.
+    #[error("process {pid} is there, but /proc hides it from map-probe")]
+    Hidden {
+        /// The number asked for.
+        pid: u32,
+        /// The option of the file system that hides it.
+        option: String,
+    },
+    /// `/proc` is not there, or something else is there.
+    #[error("the kernel's file system of processes is not mounted at /proc")]
+    NoProc,
+    /// `/proc` is there, but not ours.
+    #[error(
+        "/proc shows the processes of another pid namespace than map-probe's, where numbers mean other processes"
+    )]
+    OtherNamespace,
     /// The process has ended and waits to be reaped.
     #[error("process {pid} has ended (it is a zombie)")]
     Zombie {
@@ -196,12 +215,18 @@ impl TargetError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "run map-probe as root (sudo)".into()
+                if nix::unistd::geteuid().is_root() {
+                    "this root may not read it (NFS with root_squash, a security module, a container): run map-probe as the file's owner".into()
+                } else {
+                    "run map-probe as root (sudo)".into()
+                }
             }
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the path".into()
             }
-            Self::Read { .. } => return None,
+            Self::Read { source, .. } => shortage(source)
+                .unwrap_or("its file system gives no more: the kernel's log (dmesg) may say why")
+                .into(),
             Self::NotElf { .. } | Self::NotGo { .. } => {
                 "give the Go program itself, not a script or wrapper that starts it".into()
             }
@@ -232,12 +257,17 @@ impl TargetError {
             }
             Self::KernelThread { .. } => "give the number of a Go program".into(),
             Self::Thread { leader, .. } => format!("use --pid {leader}"),
-            Self::Denied { .. } if nix::unistd::geteuid().is_root() => {
-                "this root lacks CAP_SYS_PTRACE for it (a container, AppArmor or SELinux): run map-probe outside of that".into()
-            }
-            Self::Denied { pid, .. } => format!(
-                "run it as root: sudo map-probe --pid {pid}; of the capabilities, cap_sys_ptrace and cap_dac_read_search let it look into processes of others"
+            Self::Denied { pid, .. } => Privileges::now().to_look_into(*pid),
+            Self::Hidden { pid, option } => format!(
+                "/proc is mounted with {option}; {}; or show it to all: mount -o remount,hidepid=0 /proc",
+                Privileges::now().to_look_into(*pid)
             ),
+            Self::NoProc => "mount it: mount -t proc proc /proc (in a container, do not hide /proc from map-probe)".into(),
+            Self::OtherNamespace => {
+                "enter the pid namespace and the mounts of the target together (nsenter --target PID --pid --mount), or mount \
+                 map-probe's own /proc: unshare --mount sh -c 'mount -t proc proc /proc; map-probe ...'"
+                    .into()
+            }
             Self::Changed { .. } => "try again, or let map-probe start it: map-probe -- COMMAND".into(),
         })
     }
@@ -247,7 +277,8 @@ impl TargetError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => 4,
-            Self::Denied { .. } => 4,
+            Self::Read { source, .. } if shortage(source).is_some() => 1,
+            Self::Denied { .. } | Self::Hidden { .. } | Self::NoProc | Self::OtherNamespace => 4,
             Self::Assumed { .. } => 2,
             Self::NoSuchProcess { .. }
             | Self::Zombie { .. }

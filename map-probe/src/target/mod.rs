@@ -23,6 +23,7 @@ mod moduledata;
 mod pclntab;
 mod places;
 mod process;
+mod procfs;
 #[cfg(any(test, fuzzing))]
 mod testing;
 mod types;

@@ -15,6 +15,7 @@ use super::leftovers;
 use super::libraries::Libraries;
 use super::memory::Memory;
 use super::places::Places;
+use super::procfs::{self, missing};
 
 /// `AT_ENTRY` in `/proc/PID/auxv`: where the kernel says the program starts.
 const AT_ENTRY: u64 = 9;
@@ -47,6 +48,7 @@ impl Process {
     ///
     /// There is no such process, it runs no program, or it may not be looked into.
     pub fn open(pid: u32) -> Result<Self, TargetError> {
+        procfs::check()?;
         let stat = Stat::read(pid)?;
         let mut directory = format!("/proc/{pid}");
         if stat.has_ended() {
@@ -165,11 +167,8 @@ impl Process {
     /// Whether this process still runs this program: not ended, its number not given to another, and no `exec`.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let has_memory = |entry: &u64| self.memory.read_at(&mut [0], *entry).is_ok_and(|n| n > 0);
-        Stat::read(self.pid).is_ok_and(|stat| {
-            stat.start_time == self.start_time
-                && (!stat.has_ended() || living_thread(self.pid).is_some())
-        }) && self.entry.get().is_none_or(has_memory)
+        // For want of descriptors nothing is known: it is not said to have ended for that.
+        matches!(self.check_same(), Ok(()) | Err(TargetError::Read { .. }))
     }
 
     /// What to add to a linked address of `binary`, this process's program, to
@@ -200,7 +199,16 @@ impl Process {
     }
 
     fn check_same(&self) -> Result<(), TargetError> {
-        if self.is_running() {
+        let has_memory = |entry: &u64| self.memory.read_at(&mut [0], *entry).is_ok_and(|n| n > 0);
+        let same = match Stat::read(self.pid) {
+            Ok(stat) => {
+                stat.start_time == self.start_time
+                    && (!stat.has_ended() || living_thread(self.pid).is_some())
+            }
+            Err(error @ TargetError::Read { .. }) => return Err(error),
+            Err(_) => false,
+        };
+        if same && self.entry.get().is_none_or(has_memory) {
             Ok(())
         } else {
             Err(TargetError::Changed { pid: self.pid })
@@ -271,20 +279,6 @@ impl Stat {
             start_time,
         })
     }
-}
-
-/// No `/proc/PID`: no such process, or (`hidepid`) one that is none of our business.
-fn missing(pid: u32) -> TargetError {
-    let number = i32::try_from(pid).ok().filter(|pid| *pid > 0);
-    let signal = number.map(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None));
-    if signal == Some(Err(nix::errno::Errno::EPERM)) {
-        return TargetError::Denied {
-            pid,
-            what: format!("/proc/{pid}"),
-            source: ErrorKind::PermissionDenied.into(),
-        };
-    }
-    TargetError::NoSuchProcess { pid }
 }
 
 /// A thread of the process that has not ended, the first one left out.

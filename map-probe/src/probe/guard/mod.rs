@@ -25,7 +25,7 @@ use self::shared::Shared;
 use self::wire::{Reply, Request, Stage};
 use super::attach::{Placed, Way};
 use super::refusal::{internal, no_tracefs, not_attached};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Status, system_failure};
 use crate::own;
 
 /// What one window leaves to be closed: the probes' two parts, and what came before them.
@@ -58,8 +58,8 @@ impl Guard {
         let (ours, theirs) = wire::pair().map_err(not_started)?;
         let shared = Shared::new().map_err(not_started)?;
         // SAFETY: there is one thread, so that all of the standard library works in the child too.
-        match unsafe { fork() } {
-            Err(error) => Err(not_started(error.into())),
+        let guard = match unsafe { fork() } {
+            Err(error) => return Err(not_started(error)),
             Ok(ForkResult::Child) => {
                 drop(ours);
                 alone(theirs.as_fd());
@@ -69,13 +69,25 @@ impl Guard {
             }
             Ok(ForkResult::Parent { child }) => {
                 own::count(child);
-                Ok(Arc::new(Self {
+                Self {
                     socket: ours,
                     asking: Mutex::new(()),
                     shared,
                     process: child,
-                }))
+                }
             }
+        };
+        guard.has_started()?;
+        Ok(Arc::new(guard))
+    }
+
+    /// Waits until it serves, or says why it cannot.
+    fn has_started(&self) -> Result<(), Failure> {
+        match wire::receive(&self.socket, &mut [0; wire::MAX_REPLY]).map_err(unreachable)? {
+            Some((Reply::Done, _)) => Ok(()),
+            Some((Reply::Refused(refused), _)) => Err(not_started(refused.error())),
+            Some((reply, _)) => Err(unexpected(&reply)),
+            None => Err(ended()),
         }
     }
 
@@ -386,7 +398,7 @@ fn keep_only(socket: BorrowedFd<'_>) {
 fn unreachable(error: io::Error) -> Failure {
     match error.raw_os_error() {
         Some(libc::EPIPE | libc::ECONNRESET) => ended(),
-        _ => internal(error),
+        _ => system_failure("cannot speak with map-probe's guard process", error),
     }
 }
 
@@ -399,10 +411,8 @@ pub(crate) fn ended() -> Failure {
     .hint("do not kill the process 'mprobe-guard': it ends with map-probe")
 }
 
-fn not_started(error: io::Error) -> Failure {
-    Failure::new(Status::Internal, "cannot start map-probe's guard process")
-        .caused_by(error)
-        .hint("the system is out of processes (ulimit -u), file descriptors (ulimit -n) or memory")
+fn not_started(error: impl Into<io::Error>) -> Failure {
+    system_failure("cannot start map-probe's guard process", error.into())
 }
 
 fn unexpected(reply: &Reply) -> Failure {

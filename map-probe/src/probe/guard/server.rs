@@ -41,12 +41,20 @@ struct Attached {
     in_target: bool,
 }
 
-/// Serves until the other side ends, in whichever way; then everything is detached.
+/// Says that it serves, or why it cannot; then serves until the other side ends, in whichever way. In the end everything is detached.
 pub(super) fn serve(socket: OwnedFd, shared: Shared) -> io::Result<()> {
     let shared = Arc::new(shared);
+    let closer = match Closer::new(Arc::clone(&shared)) {
+        Ok(closer) => closer,
+        Err(error) => {
+            let refused = Refused::new(Stage::Internal, &error);
+            return send(socket.as_fd(), &Reply::Refused(refused), &[]);
+        }
+    };
+    send(socket.as_fd(), &Reply::Done, &[])?;
     let mut server = Server {
         socket,
-        closer: Closer::new(Arc::clone(&shared))?,
+        closer,
         shared,
         sets: HashMap::new(),
         attached: HashMap::new(),

@@ -4,10 +4,9 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ftruncate;
 
-use crate::probe::mapped::Mapped;
+use crate::probe::mapped::{Mapped, memory_file};
 
 /// The words, by their places.
 #[derive(Clone, Copy)]
@@ -29,7 +28,7 @@ pub(super) struct Shared(Mapped);
 impl Shared {
     /// All zero.
     pub(super) fn new() -> io::Result<Self> {
-        let memory = memfd_create(c"map-probe-guard", MFdFlags::MFD_CLOEXEC)?;
+        let memory = memory_file(c"map-probe-guard")?;
         let bytes = i64::try_from(8 * WORDS).map_err(io::Error::other)?;
         ftruncate(&memory, bytes)?;
         Mapped::new(memory.as_fd(), WORDS).map(Self)
