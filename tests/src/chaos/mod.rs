@@ -1,6 +1,6 @@
 //! Everything that can happen to map-probe and to its target, at random moments: for `cargo xtask chaos` and `tests/chaos.rs`.
 //!
-//! In each round ([`round`]) one to three map-probes look at a target that checks itself (`fixtures/selfcheck`), and an
+//! In each round (`round.rs`) one to three map-probes look at a target that checks itself (`fixtures/selfcheck`), and an
 //! [`event::Event`] happens. Then everything has to be as before: the target well, its code as in its file, nothing left in the
 //! kernel, no process; and each report that is due is there and agrees with itself. Most rounds are on the same two targets,
 //! in which anything that is left behind would add up.
