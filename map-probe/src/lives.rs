@@ -22,6 +22,8 @@ use crate::watching::{Reading, Watching};
 const ATTEMPTS: u32 = 10;
 /// And how long to wait before it is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
+/// The most programs of one process that are followed.
+const MOST_PROGRAMS: usize = 256;
 /// Numbers of types of one program; those of the next come behind.
 const TYPES: u32 = 2048;
 /// Programs whose types are told apart: records have room for so many. Types of later ones are unknown.
@@ -216,6 +218,12 @@ impl<'a> Lives<'a> {
         let Watch { pid, .. } = self.watch;
         let noticed = now_ns();
         self.now.watching.end();
+        if self.programs.len() >= MOST_PROGRAMS {
+            say(&format!(
+                "the run ends, as process {pid} has run {MOST_PROGRAMS} programs by now"
+            ));
+            return Ok(Followed::NotProbeable);
+        }
         let mut begun = noticed;
         let next = retry(pid, || {
             begun = now_ns();
@@ -224,7 +232,9 @@ impl<'a> Lives<'a> {
             }
             Program::begin(self.watch, Some(self.start))
         });
-        if matches!(&next, Err(failure) if failure.status() == Status::NoProcess) {
+        // One that goes from program to program is still there.
+        let is_there = || Process::open(pid).is_ok_and(|it| it.start_time() == self.started);
+        if matches!(&next, Err(failure) if failure.status() == Status::NoProcess) && !is_there() {
             return Ok(Followed::Ended);
         }
         match next {
@@ -273,6 +283,7 @@ impl<'a> Lives<'a> {
         if times.is_empty() {
             times.push(noticed);
         }
+        times.drain(..times.len().saturating_sub(MOST_PROGRAMS));
         for time in times {
             let seconds = time.saturating_sub(self.start_ns) as f64 / 1e9;
             self.end_life(seconds);
