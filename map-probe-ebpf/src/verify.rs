@@ -3,7 +3,7 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{BPF_ANY, pt_regs};
 use aya_ebpf::programs::ProbeContext;
-use map_probe_common::op::{Outcome, of_cell};
+use map_probe_common::op::{Class, Outcome, of_cell};
 use map_probe_common::quality::Cause;
 use map_probe_common::verify::Cookie;
 use map_probe_common::walk::{Expected, Found, MapType, Returned, VERDICTS as KINDS, Verdict};
@@ -34,11 +34,12 @@ pub(crate) fn expect(
 ) -> Result<(), Cause> {
     // SAFETY: the operation's values were written before it was walked.
     let values = unsafe { scratch.values.assume_init_ref() };
-    let found = if matches!(of_cell(cell), Some((_, Outcome::Found, _))) {
-        // SAFETY: a walk that found its key had to step, and so its state was written.
-        unsafe { scratch.search.assume_init_ref() }.found()
-    } else {
-        Found::default()
+    // SAFETY: a map's value, all zero at first, which is a walk's state too; then what walks have written.
+    let search = || unsafe { scratch.search.assume_init_ref() };
+    let found = match of_cell(cell) {
+        Some((_, Outcome::Found, _)) => search().found(),
+        Some((_, _, Class::Table)) => search().examined(),
+        _ => Found::default(),
     };
     scratch.expected.typ = values.typ;
     scratch.expected.hash = values.operation.hash;

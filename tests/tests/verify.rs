@@ -148,6 +148,39 @@ fn a_wrong_fact_about_swiss_maps_is_found_out() -> Result<()> {
     a_lie_is_found_out(Go::V1_27)
 }
 
+/// A map that the target scrambles all the time: what differs is said to be changed.
+#[test]
+fn a_map_that_its_program_scrambles_is_changed_and_not_different() -> Result<()> {
+    if !kernel::wanted()? {
+        return Ok(());
+    }
+    let fixture = go::fixture("scramble", Go::V1_27, Variant::Plain)?;
+    let mut target = Target::start(&fixture, &[])?;
+    let pid = target.pid();
+    let ended = profiler::run(&[
+        "verify",
+        "--duration",
+        "1s",
+        "--format",
+        "json",
+        "--pid",
+        &pid,
+    ])?;
+    ensure!(target.is_alive()?, "its lookups do no harm");
+    let report: Value = serde_json::from_str(&ended.stdout).context(ended.stderr)?;
+    ensure!(
+        ended.status.code() == Some(0) && report["conclusion"] == "same",
+        "{:?}: {report}",
+        ended.status
+    );
+    ensure!(count(&report["all"], "different")? == 0, "{report}");
+    // Both found the key, both missed it, or it came or went between them.
+    for what in ["same_slot", "both_absent", "changed"] {
+        ensure!(count(&report["all"], what)? > 0, "no {what}: {report}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_process_that_does_nothing_is_not_verified() -> Result<()> {
     if !kernel::wanted()? {

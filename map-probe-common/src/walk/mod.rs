@@ -34,7 +34,7 @@ pub use verify::{Expected, Found, Relied, Returned, VERDICTS, Verdict};
 pub const MAX_STEPS: u32 = u16::MAX as u32;
 
 /// Bytes of a [`Search`] in the kernel, where its world has no size: userspace tells the verifier.
-pub const WALK_STATE_BYTES: usize = 240;
+pub const WALK_STATE_BYTES: usize = 248;
 
 /// Types that any bytes are a value of.
 ///

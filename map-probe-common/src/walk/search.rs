@@ -87,6 +87,8 @@ pub struct Search<W> {
     tag: u8,
     /// Slots of this bucket or group whose tag matches and whose key has not been compared: a top bit per byte.
     candidates: u64,
+    /// The bucket's or group's tags, as they were read.
+    tags: u64,
     /// The first slot's first words, where [`Search::reads_first`].
     first: [u64; 2],
     position: Position,
@@ -165,6 +167,7 @@ impl<W: World> Search<W> {
             depth: 1,
             tag,
             candidates: 0,
+            tags: 0,
             first: [0; 2],
             position,
             comparison: Comparison::default(),
@@ -230,6 +233,7 @@ impl<W: World> Search<W> {
         } else {
             classic::candidates(tags, self.tag, self.rules)
         };
+        self.tags = tags;
         self.candidates = candidates;
         self.is_last = is_last;
         self.examined = true;
@@ -330,6 +334,15 @@ impl<W: World> Search<W> {
 }
 
 impl<W: World> Search<W> {
+    /// Where it looked last.
+    pub fn examined(&self) -> Found {
+        Found {
+            unit: self.position.unit,
+            tags: self.tags,
+            ..Found::default()
+        }
+    }
+
     /// Where the key was found: of a walk that ended with [`Outcome::Found`].
     pub fn found(&self) -> Found {
         let slot = first_byte(self.candidates);
@@ -338,12 +351,12 @@ impl<W: World> Search<W> {
             tag: self.position.unit.wrapping_add(slot),
             element: self.position.unit.wrapping_add(element),
             is_indirect: self.typ.indirect_elem,
-            unit: self.position.unit,
             key: self
                 .position
                 .unit
                 .wrapping_add(u64::from(self.typ.keys_offset))
                 .wrapping_add(slot * u64::from(self.typ.key_stride)),
+            ..self.examined()
         }
     }
 

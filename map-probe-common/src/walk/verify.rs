@@ -21,10 +21,10 @@ use crate::quality::Cause;
 use crate::shared::shared;
 use crate::slots::mix;
 
-/// Where a walk found its key.
+/// Where a walk ended: where it found its key, or no more than where it looked last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Address of the slot's tophash or control byte.
+    /// Address of the slot's tophash or control byte; 0 if the key is absent.
     pub tag: u64,
     /// Address of the slot's element, or of the pointer to it.
     pub element: u64,
@@ -32,6 +32,8 @@ pub struct Found {
     pub is_indirect: u32,
     /// Address of the bucket or group.
     pub unit: u64,
+    /// Its first word as the walk read it: tophashes or control bytes.
+    pub tags: u64,
     /// Address of the slot's key, or of the pointer to it.
     pub key: u64,
 }
@@ -181,9 +183,9 @@ impl Expected {
         self.tag = stack.keep(found.tag);
         self.element = stack.keep(found.element);
         self.is_indirect = found.is_indirect;
-        let unit = match found.unit {
+        let unit = match found.tag {
             0 => first_unit(world, &header, typ, self.hash),
-            unit => unit,
+            _ => found.unit,
         };
         // 0 is what there is none of.
         let at = |address| match address {
@@ -194,7 +196,12 @@ impl Expected {
             header: self.header(world, &header),
             table: groups(world, &header, self.hash).map_or(0, |[groups, mask]| mix(groups, mask)),
             unit: stack.keep(unit),
-            tags: at(unit)?,
+            // What was changed since the walk was changed meanwhile, too.
+            tags: if unit == found.unit {
+                found.tags
+            } else {
+                at(unit)?
+            },
             key: stack.keep(found.key),
             key_word: at(found.key)?,
         };

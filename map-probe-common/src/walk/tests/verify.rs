@@ -18,6 +18,17 @@ struct Scene {
     expected: Expected,
 }
 
+fn found(slot: u64, is_indirect: u32) -> Found {
+    Found {
+        tag: slot,
+        element: slot + 8,
+        is_indirect,
+        unit: slot,
+        tags: 0x33,
+        key: slot,
+    }
+}
+
 impl Scene {
     fn new(layout: &'static Layout, op: Op, outcome: Outcome, class: Class) -> Self {
         Self::with(layout, (op, outcome, class), 0, |_, map| map)
@@ -42,13 +53,7 @@ impl Scene {
             ..Expected::default()
         };
         let found = match outcome {
-            Outcome::Found => Found {
-                tag: slot,
-                element: slot + 8,
-                is_indirect,
-                unit: slot,
-                key: slot,
-            },
+            Outcome::Found => found(slot, is_indirect),
             Outcome::Absent => Found::default(),
         };
         expected
@@ -214,6 +219,38 @@ fn memory_that_was_changed_meanwhile_is_no_difference() {
         assert_eq!(new.verdict(0x7000, Returned::UNSAID), Verdict::Changed);
         new.put(new.slot, 0x33).put(new.map, ENTRIES + 2);
         assert_eq!(new.verdict(0x7000, Returned::UNSAID), Verdict::Changed);
+    }
+}
+
+/// Tags are those that the walk read: a change before they were noted is one too.
+#[test]
+fn a_change_between_the_walk_and_its_note_is_no_difference() {
+    for layout in [&CLASSIC, &SWISS] {
+        for (outcome, element) in [(Outcome::Found, ZERO[0]), (Outcome::Absent, 0x7000)] {
+            let mut scene = Scene::new(layout, Op::Lookup, outcome, Class::Table);
+            let relied = scene.expected.relied;
+            assert_eq!(scene.verdict(element, Returned::UNSAID), Verdict::Different);
+            let mut found = match outcome {
+                Outcome::Found => found(scene.slot, 0),
+                Outcome::Absent => Found {
+                    unit: relied.unit,
+                    ..Found::default()
+                },
+            };
+            found.tags = !relied.tags;
+            let typ = MapType::default();
+            let Scene {
+                target,
+                goroutine,
+                map,
+                expected,
+                ..
+            } = &mut scene;
+            expected
+                .note(Host(target), *goroutine, *map, &typ, found)
+                .expect("readable");
+            assert_eq!(scene.verdict(element, Returned::UNSAID), Verdict::Changed);
+        }
     }
 }
 
