@@ -333,7 +333,11 @@ impl Profiler {
     pub fn wait_command(&self) -> Result<i32> {
         while Instant::now() < self.deadline {
             let children = children(self.child.id())?;
-            if let Some(child) = children.into_iter().find(|child| !is_guard(*child)) {
+            // The guard, and a command that is about to be started, run map-probe's own program.
+            let exe = |pid: u32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+            let own = exe(self.child.id());
+            let is_command = |child: &u32| exe(*child).is_some_and(|exe| Some(exe) != own);
+            if let Some(child) = children.into_iter().find(is_command) {
                 return Ok(i32::try_from(child)?);
             }
             thread::sleep(Duration::from_micros(200));

@@ -21,6 +21,7 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::sync::Arc;
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::bpf::{self, Kind};
@@ -164,6 +165,20 @@ impl Probes {
             }
         };
         Ok(Self { pid, ready })
+    }
+
+    /// A place in an empty file, ready for any program that was loaded for this way: to attach there waits for a grace period of RCU, and
+    /// as long as that is attached, and for a while after, attaching and detaching elsewhere does not.
+    pub(super) fn nowhere(way: Way, program: OwnedFd) -> Result<Self, NotAttached> {
+        // In memory: nobody else has it.
+        let empty = memfd_create(c"map-probe", MFdFlags::MFD_CLOEXEC);
+        let empty = empty.map_err(|error| NotAttached::Refused(error.into()))?;
+        let start = Placed {
+            offset: 0,
+            address: 0,
+            cookie: 0,
+        };
+        Self::new(way, program, empty, vec![start], std::process::id())
     }
 
     /// The same with a keeper: for places that are in the target.

@@ -67,6 +67,12 @@ impl Event {
         (Self::Fork, 3),
     ];
 
+    /// Whether the guard is killed, and may be in the middle of a call.
+    #[must_use]
+    pub fn kills_guard(self) -> bool {
+        matches!(self, Self::KillGuard | Self::KillBoth | Self::CgroupKill)
+    }
+
     /// Its name on the command line and in the table.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -310,8 +310,10 @@ impl World {
         self.definitions = kernel::definitions();
 
         let leaks = self.log.leaks();
-        outcome.figures.warnings += leaks.len() as u64;
-        if let Some(first) = leaks.first() {
+        if event.kills_guard() {
+            outcome.figures.interrupted += leaks.len() as u64;
+        } else if let Some(first) = leaks.first() {
+            outcome.figures.warnings += leaks.len() as u64;
             outcome.note(&format!("{} × in the kernel's log: {first}", leaks.len()));
         }
         if event.ends_target() {

@@ -14,8 +14,11 @@ pub struct Figures {
     pub targets: u64,
     /// Bytes of targets' code that stayed different from the file.
     pub text: u64,
-    /// Warnings `leaking uprobe` in the kernel's log.
+    /// Warnings `leaking uprobe` in the kernel's log, where nobody killed the guard.
     pub warnings: u64,
+    /// The same where somebody did: a call of the guard's was interrupted, and the kernel says so, whatever is done about it then. No
+    /// failure, as long as no byte of the text stays changed.
+    pub interrupted: u64,
     /// Links that were left in the kernel.
     pub links: u64,
     /// Programs and tables that were left in the kernel, and definitions in tracefs.
@@ -65,6 +68,7 @@ impl Figures {
         self.targets += other.targets;
         self.text += other.text;
         self.warnings += other.warnings;
+        self.interrupted += other.interrupted;
         self.links += other.links;
         self.objects += other.objects;
         self.processes += other.processes;
@@ -102,17 +106,19 @@ impl Table {
     /// As text, in Markdown.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!("| event | injected | {} |\n", Figures::HEAD.join(" | "));
-        text.push_str("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+        let head = Figures::HEAD.join(" | ");
+        let mut text = format!("| event | injected | {head} | (leaking uprobe, guard killed) |\n");
+        text.push_str("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
         let rows = self.rows.iter().map(|(event, row)| (event.name(), *row));
         for (name, figures) in rows.chain([("all", self.total())]) {
             let cells = figures.failures().map(|number| number.to_string());
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "| {name} | {} | {} |",
+                "| {name} | {} | {} | {} |",
                 figures.injected,
-                cells.join(" | ")
+                cells.join(" | "),
+                figures.interrupted
             );
         }
         for line in &self.not_tried {

@@ -57,7 +57,8 @@ Kinds of events:
 The table has, by kind, how often it was brought about, and what went wrong: targets that died or found a wrong result; bytes of their \
 code that are not as in the file ten seconds later; kernel warnings `leaking uprobe`; links, programs, maps and processes left; reports \
 that were due and did not come; reports that contradict themselves. Each has to be 0, else the exit status is 1, and a line on standard \
-error says what happened in which round.
+error says what happened in which round. The last column alone may be more: where the guard itself is killed in the middle of a call, \
+the kernel warns that the call was interrupted; no byte of the code may stay changed all the same.
 
 Ctrl-C ends after the round, with the table so far. The documented run: `cargo xtask chaos --minutes 60`.";
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::shared::Shared;
 use super::{PARTS, WINDOWS};
 use crate::clock::cpu_time;
-use crate::probe::attach::Live;
+use crate::probe::attach::{Live, Probes};
 
 /// Threads: one for each part of so many windows.
 pub(super) const THREADS: usize = WINDOWS * PARTS;
@@ -34,6 +34,9 @@ struct Work {
 #[derive(Debug)]
 struct Part {
     live: Live,
+    /// What is attached first: until that is, detaching would wait for a grace period, some 10 ms in which a fatal signal
+    /// would have the kernel give up.
+    prelude: Option<Arc<Probes>>,
     /// Whether the target's code is changed for that.
     in_target: bool,
 }
@@ -63,13 +66,17 @@ impl Closer {
         Ok(closer)
     }
 
-    /// Detaches, now: each part by a thread of its own.
-    pub(super) fn close(&self, live: Live, in_target: bool) {
+    /// Detaches: each part by a thread of its own; at once, unless there is a prelude.
+    pub(super) fn close(&self, live: Live, in_target: bool, prelude: Option<&Arc<Probes>>) {
         for live in live.parts() {
             *self.work.under_way() += 1;
             if let Some(parts) = &self.parts {
                 // If the threads were gone, the probes would go with the message.
-                let _ = parts.send(Part { live, in_target });
+                let _ = parts.send(Part {
+                    live,
+                    prelude: prelude.cloned(),
+                    in_target,
+                });
             }
         }
     }
@@ -97,7 +104,10 @@ impl Work {
             let Ok(part) = part else {
                 return;
             };
+            // Without it, detaching takes longer.
+            let prelude = part.prelude.and_then(|prelude| prelude.attach().ok());
             drop(part.live);
+            drop(prelude);
             let now = cpu_time();
             self.shared.closed(now - before, part.in_target);
             before = now;

@@ -33,6 +33,8 @@ struct Set {
     in_target: bool,
     /// The kernel side's word that says whether operations are counted, if there are windows.
     gate: Option<Mapped>,
+    /// What is attached first, where nobody has seen to it and time does not matter.
+    prelude: Option<Arc<Probes>>,
 }
 
 struct Attached {
@@ -131,7 +133,10 @@ impl Server {
             gate.fetch_and(!1, Ordering::AcqRel);
             self.shared.set_cut(now());
         }
-        self.closer.close(attached.live, attached.in_target);
+        let set = self.sets.get(&attached.set);
+        let prelude = set.and_then(|set| set.prelude.as_ref());
+        self.closer
+            .close(attached.live, attached.in_target, prelude);
     }
 
     fn detach_all(&mut self) {
@@ -159,6 +164,15 @@ impl Server {
                     }
                     gate => gate.and_then(Result::ok),
                 };
+                let prelude = if in_target && gate.is_none() {
+                    let nowhere = program
+                        .try_clone()
+                        .map_err(NotAttached::Refused)
+                        .and_then(|program| Probes::nowhere(way, program));
+                    nowhere.map(|prelude| Some(Arc::new(prelude)))
+                } else {
+                    Ok(None)
+                };
                 let probes = Probes::new(way, program, file, places, pid);
                 let probes = probes.and_then(|probes| {
                     if in_target {
@@ -167,15 +181,16 @@ impl Server {
                         Ok(probes)
                     }
                 });
-                probes.map(|probes| {
+                prelude.and_then(|prelude| {
                     let number = self.number();
                     let set = Set {
-                        probes,
+                        probes: probes?,
                         in_target,
                         gate,
+                        prelude,
                     };
                     self.sets.insert(number, set);
-                    Reply::Set(number)
+                    Ok(Reply::Set(number))
                 })
             }
             Request::Order { set, order, busy } => {
@@ -217,9 +232,16 @@ impl Server {
             let unknown = io::Error::from(io::ErrorKind::NotFound);
             return Err(NotAttached::Refused(unknown));
         };
+        let attach = |probes: &Probes| probes.attach().map_err(NotAttached::Refused);
+        let prelude = set.prelude.as_ref().map(|prelude| attach(prelude));
+        let prelude = prelude.transpose()?;
         let before = cpu_time();
-        let live = set.probes.attach().map_err(NotAttached::Refused)?;
+        let live = attach(&set.probes)?;
         let cpu = cpu_time() - before;
+        if let Some(prelude) = prelude {
+            self.shared.begin_closing();
+            self.closer.close(prelude, false, None);
+        }
         let parts = live.part_count();
         (0..parts).for_each(|_| self.shared.begin_closing());
         let live_at = now();
