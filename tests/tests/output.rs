@@ -250,12 +250,19 @@ fn a_full_disk_is_an_error_and_leaves_the_report_that_was_there() -> Result<()> 
     let errors = tempfile::NamedTempFile::new()?;
     let fixture = go::fixture("oracle", Go::V1_27, Variant::Plain)?;
     let commands: [&[&str]; 7] = [
-        &["--format", "text"],
-        &["--format", "json"],
-        &["--format", "ndjson", "--interval", "20ms"],
-        &["--format", "csv"],
-        &["--format", "hlog"],
-        &["record"],
+        &["--max-overhead", "off", "--format", "text"],
+        &["--max-overhead", "off", "--format", "json"],
+        &[
+            "--max-overhead",
+            "off",
+            "--format",
+            "ndjson",
+            "--interval",
+            "20ms",
+        ],
+        &["--max-overhead", "off", "--format", "csv"],
+        &["--max-overhead", "off", "--format", "hlog"],
+        &["record", "--max-overhead", "off"],
         &["verify", "--format", "json"],
     ];
     for command in commands {
