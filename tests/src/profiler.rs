@@ -70,9 +70,13 @@ fn children(process: u32) -> Result<Vec<u32>> {
     Ok(children.collect::<Result<_, _>>()?)
 }
 
+fn name(process: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(name.trim().to_owned())
+}
+
 fn is_guard(process: u32) -> bool {
-    let name = fs::read_to_string(format!("/proc/{process}/comm"));
-    name.is_ok_and(|name| name.trim() == GUARD)
+    name(process).as_deref() == Some(GUARD)
 }
 
 /// Kills a running map-probe and its guard at once.
@@ -350,7 +354,13 @@ impl Profiler {
     pub fn wait_command(&self) -> Result<i32> {
         while Instant::now() < self.deadline {
             let children = children(self.child.id())?;
-            if let Some(child) = children.into_iter().find(|child| !is_guard(*child)) {
+            // Before it has its own name, a child is called as its parent: the guard too.
+            let ours = name(self.child.id());
+            let is_command = |child: &u32| {
+                let name = name(*child);
+                name.is_some() && name != ours && name.as_deref() != Some(GUARD)
+            };
+            if let Some(child) = children.into_iter().find(is_command) {
                 return Ok(i32::try_from(child)?);
             }
             thread::sleep(Duration::from_micros(200));
