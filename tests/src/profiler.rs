@@ -33,6 +33,23 @@ pub fn binary() -> Result<PathBuf> {
         .context("map-probe is not built: run `cargo build -p map-probe`, or set MAP_PROBE_BIN")
 }
 
+/// Copies a program that is to be executed at once. By another process: if ours had it open for writing, another test that starts
+/// something just then would keep it open so, and it could not be executed ("text file busy").
+///
+/// # Errors
+///
+/// It cannot be copied.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = Command::new("cp").arg(from).arg(to).status()?;
+    ensure!(
+        copied.success(),
+        "cp {} {}: {copied}",
+        from.display(),
+        to.display()
+    );
+    Ok(())
+}
+
 /// The name of map-probe's guard, the process that holds its probes.
 pub const GUARD: &str = "mprobe-guard";
 
@@ -53,9 +70,13 @@ fn children(process: u32) -> Result<Vec<u32>> {
     Ok(children.collect::<Result<_, _>>()?)
 }
 
+fn name(process: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    Some(name.trim().to_owned())
+}
+
 fn is_guard(process: u32) -> bool {
-    let name = fs::read_to_string(format!("/proc/{process}/comm"));
-    name.is_ok_and(|name| name.trim() == GUARD)
+    name(process).as_deref() == Some(GUARD)
 }
 
 /// Kills a running map-probe and its guard at once.

@@ -179,7 +179,7 @@ fn limited(
     let directory = tempfile::tempdir()?;
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
     let program = directory.path().join("map-probe");
-    fs::copy(profiler::binary()?, &program)?;
+    profiler::copy(&profiler::binary()?, &program)?;
     let mut command = Command::new(&program);
     command.args(["--", "/bin/true"]).uid(user).current_dir("/");
     // SAFETY: what the tests below change are system calls alone, between fork and exec.
@@ -489,7 +489,7 @@ fn a_missing_capability_is_said() -> Result<()> {
     let directory = tempfile::tempdir()?;
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
     let program = directory.path().join("map-probe");
-    fs::copy(profiler::binary()?, &program)?;
+    profiler::copy(&profiler::binary()?, &program)?;
     let target = Target::waiting(Go::V1_27, &[])?;
     let with = |capabilities: &[&str], options: &[&str]| {
         let mut list = "-all".to_owned();
@@ -554,8 +554,8 @@ fn without_privileges_it_is_not_permitted() -> Result<()> {
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
     let program = directory.path().join("map-probe");
     let fixture = directory.path().join("oracle");
-    fs::copy(profiler::binary()?, &program)?;
-    fs::copy(go::fixture("oracle", Go::V1_27, Variant::Plain)?, &fixture)?;
+    profiler::copy(&profiler::binary()?, &program)?;
+    profiler::copy(&go::fixture("oracle", Go::V1_27, Variant::Plain)?, &fixture)?;
     let as_nobody = |program: &Path| {
         let mut command = Command::new(program);
         command.uid(NOBODY).gid(NOBODY).current_dir("/");

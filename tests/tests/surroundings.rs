@@ -24,7 +24,7 @@ impl Program {
         let directory = tempfile::tempdir()?;
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
         let program = Self(directory);
-        fs::copy(profiler::binary()?, program.path())?;
+        profiler::copy(&profiler::binary()?, &program.path())?;
         Ok(program)
     }
 
