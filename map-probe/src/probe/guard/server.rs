@@ -115,11 +115,12 @@ impl Server {
             .map(|(number, _)| *number)
             .collect();
         for number in open {
-            self.detach(number);
+            self.detach(number, true);
         }
     }
 
-    fn detach(&mut self, number: u64) {
+    /// Detaches: in a hurry, or after the prelude.
+    fn detach(&mut self, number: u64, in_a_hurry: bool) {
         // It may have been detached at its time.
         let Some(attached) = self.attached.remove(&number) else {
             return;
@@ -135,6 +136,7 @@ impl Server {
         }
         let set = self.sets.get(&attached.set);
         let prelude = set.and_then(|set| set.prelude.as_ref());
+        let prelude = prelude.filter(|_| !in_a_hurry);
         self.closer
             .close(attached.live, attached.in_target, prelude);
     }
@@ -142,7 +144,7 @@ impl Server {
     fn detach_all(&mut self) {
         let all: Vec<_> = self.attached.keys().copied().collect();
         for number in all {
-            self.detach(number);
+            self.detach(number, false);
         }
     }
 
@@ -164,7 +166,7 @@ impl Server {
                     }
                     gate => gate.and_then(Result::ok),
                 };
-                let prelude = if in_target && gate.is_none() {
+                let prelude = if in_target {
                     let nowhere = program
                         .try_clone()
                         .map_err(NotAttached::Refused)
@@ -201,7 +203,11 @@ impl Server {
             }
             Request::Attach { set, time } => self.attach(set, time),
             Request::Detach { attached } => {
-                self.detach(attached);
+                // The end of a window, before which somebody has waited.
+                let set = self.attached.get(&attached).map(|attached| attached.set);
+                let set = set.and_then(|set| self.sets.get(&set));
+                let in_a_hurry = set.is_some_and(|set| set.gate.is_some());
+                self.detach(attached, in_a_hurry);
                 return None;
             }
             Request::Settle => {
@@ -233,7 +239,8 @@ impl Server {
             return Err(NotAttached::Refused(unknown));
         };
         let attach = |probes: &Probes| probes.attach().map_err(NotAttached::Refused);
-        let prelude = set.prelude.as_ref().map(|prelude| attach(prelude));
+        let prelude = set.prelude.as_ref().filter(|_| set.gate.is_none());
+        let prelude = prelude.map(|prelude| attach(prelude));
         let prelude = prelude.transpose()?;
         let before = cpu_time();
         let live = attach(&set.probes)?;
