@@ -21,10 +21,10 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::sync::Arc;
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::bpf::{self, Kind};
+use super::mapped::memory_file;
 use super::perf;
 use super::tracefs::{self, Tracefs};
 
@@ -37,6 +37,15 @@ pub struct Placed {
     pub address: u64,
     /// What the program is told there: the site's index, and the kind of its instruction.
     pub cookie: u64,
+}
+
+impl Placed {
+    /// The beginning of a file that nobody runs.
+    pub(super) const START: Self = Self {
+        offset: 0,
+        address: 0,
+        cookie: 0,
+    };
 }
 
 /// How a kernel attaches.
@@ -171,14 +180,9 @@ impl Probes {
     /// as long as that is attached, and for a while after, attaching and detaching elsewhere does not.
     pub(super) fn nowhere(way: Way, program: OwnedFd) -> Result<Self, NotAttached> {
         // In memory: nobody else has it.
-        let empty = memfd_create(c"map-probe", MFdFlags::MFD_CLOEXEC);
-        let empty = empty.map_err(|error| NotAttached::Refused(error.into()))?;
-        let start = Placed {
-            offset: 0,
-            address: 0,
-            cookie: 0,
-        };
-        Self::new(way, program, empty, vec![start], std::process::id())
+        let empty = memory_file(c"map-probe").map_err(NotAttached::Refused)?;
+        let start = vec![Placed::START];
+        Self::new(way, program, empty, start, std::process::id())
     }
 
     /// The same with a keeper: for places that are in the target.

@@ -31,11 +31,6 @@ impl Prelude {
         // In memory: nobody else has it.
         let empty = memory_file(c"map-probe")
             .map_err(|error| system_failure("cannot make a file in memory", error))?;
-        let start = Placed {
-            offset: 0,
-            address: 0,
-            cookie: 0,
-        };
         let wanted = Wanted {
             way,
             program,
@@ -43,7 +38,7 @@ impl Prelude {
             gate: None,
             in_target: false,
         };
-        Set::new(guard, &wanted, vec![start], pid).map(Self)
+        Set::new(guard, &wanted, vec![Placed::START], pid).map(Self)
     }
 
     /// Waits, some milliseconds, until a tick of the kernel's clock: for at least another, attaching takes no time.

@@ -115,26 +115,24 @@ impl Server {
             .map(|(number, _)| *number)
             .collect();
         for number in open {
-            self.detach(number, true);
+            self.detach(number, false);
         }
     }
 
-    /// Detaches: in a hurry, or after the prelude.
-    fn detach(&mut self, number: u64, in_a_hurry: bool) {
+    /// Detaches. A window ends in a hurry, unless there is time: somebody has waited before it. All else comes after the prelude.
+    fn detach(&mut self, number: u64, is_there_time: bool) {
         // It may have been detached at its time.
         let Some(attached) = self.attached.remove(&number) else {
             return;
         };
-        let gate = self
-            .sets
-            .get(&attached.set)
-            .and_then(|set| set.gate.as_ref());
+        let set = self.sets.get(&attached.set);
+        let gate = set.and_then(|set| set.gate.as_ref());
+        let in_a_hurry = gate.is_some() && !is_there_time;
         if let Some(gate) = gate.and_then(|gate| gate.words().first()) {
             // The lowest bit says whether it is open (`Gate`).
             gate.fetch_and(!1, Ordering::AcqRel);
             self.shared.set_cut(now());
         }
-        let set = self.sets.get(&attached.set);
         let prelude = set.and_then(|set| set.prelude.as_ref());
         let prelude = prelude.filter(|_| !in_a_hurry);
         self.closer
@@ -144,7 +142,7 @@ impl Server {
     fn detach_all(&mut self) {
         let all: Vec<_> = self.attached.keys().copied().collect();
         for number in all {
-            self.detach(number, false);
+            self.detach(number, true);
         }
     }
 
@@ -203,11 +201,7 @@ impl Server {
             }
             Request::Attach { set, time } => self.attach(set, time),
             Request::Detach { attached } => {
-                // The end of a window, before which somebody has waited.
-                let set = self.attached.get(&attached).map(|attached| attached.set);
-                let set = set.and_then(|set| self.sets.get(&set));
-                let in_a_hurry = set.is_some_and(|set| set.gate.is_some());
-                self.detach(attached, in_a_hurry);
+                self.detach(attached, false);
                 return None;
             }
             Request::Settle => {
